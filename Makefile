@@ -1,0 +1,63 @@
+# Two commands do everything on a fresh machine with Python >= 3.11: `make run` and `make test`.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: help install dev run demo test test-debian lint format bench lock clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+install: $(VENV)/.installed ## make the virtual environment from the hash-locked file
+
+dev: $(VENV)/.dev ## the same with what tests and linters need
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "cloakroom needs Python 3.11 or newer; none was found (set PYTHON=...)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) has no venv module; on Debian: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: requirements.lock pyproject.toml | $(BIN)/python
+	$(PIP) install --require-hashes -r requirements.lock
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.installed
+	$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+run: install ## start a node here: AE title CLOAKROOM, port 11112, everything under ./var
+	@exec $(BIN)/cloakroom serve
+
+demo: install ## a node, a made-up patient's head study sent to it, and what became of it
+	@exec $(BIN)/cloakroom demo
+
+test: dev ## all tests that need nothing but Python
+	$(BIN)/python -m pytest
+
+test-debian: dev ## the tests that need DCMTK (apt-get install dcmtk)
+	$(BIN)/python -m pytest -m debian
+
+lint: dev ## formatter, ruff, mypy --strict, layering, spelling
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+format: dev ## let the formatter have its way
+	$(BIN)/ruff format .
+
+bench: dev ## engine figures on this machine, as ratios
+	$(BIN)/python -m bench
+
+lock: ## renew both lock files (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--group build pyproject.toml --output-file requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--constraints requirements.lock --group build --group dev pyproject.toml --output-file requirements-dev.lock
+
+clean: ## remove the virtual environment and caches; ./var stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,21 @@
+"""Cloakroom: a DICOM Storage SCP that de-identifies in-stream and hands whole visits to the MIP Data Factory.
+
+The map of the house, in the order an instance walks through it:
+
+receive/     the front door: sockets, associations, C-STORE and C-ECHO        -> an Arrival (identified)
+intake       the walk of one instance, one function: read it first
+admission/   who and what may come in
+deidentify/  the recipe, compiled to a plan, applied to the received bytes    -> a DeidentifiedInstance
+layouts/     where a visit stands in the export tree and what its files are called
+store/       durable files; the sealed quarantine
+db/          all SQL: the index (pseudonymous) and the linkage (identified, encrypted, apart)
+steward/     publishes a visit once it is quiet
+retrieve/    the back door: where this node is the requestor
+web/         /metrics, /healthz, /readyz
+cli/         one file a verb
+
+outcome (the table of answers), instance and dataset (the types), config, metrics and log stand below them all;
+build is the only place where the parts are put together.
+"""
+
+__version__ = "0.1.0"
