@@ -1,0 +1,168 @@
+"""A SQLite database as the house uses it: WAL, synchronous=FULL, migrations in order, one writer at a time."""
+
+import fcntl
+import os
+import re
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database
+
+from scp.outcome import Failure, Outcome
+
+SQL = Path(__file__).parent / "sql"
+
+BUSY_SECONDS = 5.0
+
+_NO_ROOM = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_CANTOPEN,
+}
+
+Parameters = Mapping[str, Any]
+
+
+class DatabaseError(ValueError):
+    """A database file that this node may not or cannot work with; its text names the file and the remedy."""
+
+
+def queries(name: str) -> dict[str, str]:
+    """The named statements of `sql/<name>.sql`: each stands behind a line `-- name: ...`."""
+    parts = re.split(r"^-- name: (\w+)\n", (SQL / f"{name}.sql").read_text("utf-8"), flags=re.MULTILINE)
+    return {key: text.strip() for key, text in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+class Engine:
+    """One database file; each thread has its own connection, and writers of all processes queue at one lock file."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        self.path = path
+        self.name = name
+        self.sql = queries(name)
+        self._local = threading.local()
+        self._turn = threading.Lock()
+        self._lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def close(self) -> None:
+        """Close this thread's connection and the lock file; other threads' connections close with their threads."""
+        database: Database | None = getattr(self._local, "database", None)
+        if database is not None:
+            database.conn.close()
+            self._local.database = None
+        os.close(self._lock)
+
+    def rows(self, query: str, parameters: Parameters | None = None) -> list[sqlite3.Row]:
+        """All rows of a named query; raises Failure when the database cannot answer."""
+        with _answerable(self.name):
+            rows: list[sqlite3.Row] = self._database().execute(self.sql[query], dict(parameters or {})).fetchall()
+            return rows
+
+    def row(self, query: str, parameters: Parameters | None = None) -> sqlite3.Row | None:
+        """The first row of a named query, or None."""
+        found = self.rows(query, parameters)
+        return found[0] if found else None
+
+    def change(self, statement: str, parameters: Parameters | None = None) -> int:
+        """Run a named statement inside `write()`; returns how many rows it changed."""
+        with _answerable(self.name):
+            return int(self._database().execute(self.sql[statement], dict(parameters or {})).rowcount)
+
+    @contextmanager
+    def write(self) -> Iterator[None]:
+        """A transaction that holds the write lock from its first line and is durable when the block is left.
+
+        Waiting writers queue in the kernel instead of polling: SQLite's own busy handler lets one of two processes
+        starve for seconds. Raises Failure OUT_OF_RESOURCES when the lock or room is not to be had.
+        """
+        with self._turn:
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            try:
+                with _answerable(self.name):
+                    yield from self._transaction()
+            finally:
+                fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def _transaction(self) -> Iterator[None]:
+        database = self._database()
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            database.execute("COMMIT")
+        finally:
+            if database.conn.in_transaction:
+                database.execute("ROLLBACK")
+
+    def _database(self) -> Database:
+        database: Database | None = getattr(self._local, "database", None)
+        if database is None:
+            database = self._local.database = self._connect()
+        return database
+
+    def _connect(self) -> Database:
+        # Connections stay in their thread; closing may happen in another, when the thread's locals are collected.
+        connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, check_same_thread=False)
+        connection.row_factory = sqlite3.Row
+        database = Database(connection, execute_plugins=False, recursive_triggers=False)
+        for pragma, value in (("journal_mode", "wal"), ("synchronous", "full"), ("secure_delete", "on")):
+            connection.execute(f"PRAGMA {pragma}={value}")
+        connection.execute("PRAGMA foreign_keys=on")
+        # Distributions may compile other defaults in, and a setting that did not take would lose acknowledged rows.
+        if connection.execute("PRAGMA synchronous").fetchone()[0] != 2:  # noqa: PLR2004  2 is FULL
+            raise DatabaseError(f"{self.path}: SQLite refuses synchronous=FULL")
+        if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            raise DatabaseError(
+                f"{self.path}: SQLite refuses WAL here; the state folder must be on a local file system"
+            )
+        return database
+
+    def migrate(self) -> int:
+        """Bring the schema up to date, one numbered file at a time; returns how many were applied.
+
+        Raises DatabaseError when the file is no database, or was made by a newer release.
+        """
+        try:
+            return self._migrate()
+        except sqlite3.DatabaseError as error:
+            raise DatabaseError(f"{self.path}: cannot be used as a database ({type(error).__name__})") from error
+
+    def _migrate(self) -> int:
+        files = sorted((SQL / self.name).glob("*.sql"))
+        with self.write():
+            database = self._database()
+            database.execute("CREATE TABLE IF NOT EXISTS migration (name TEXT PRIMARY KEY)")
+            done = {row["name"] for row in database.execute("SELECT name FROM migration").fetchall()}
+            unknown = done - {file.name for file in files}
+            if unknown:
+                raise DatabaseError(f"{self.path}: was made by a newer release ({', '.join(sorted(unknown))})")
+            for file in files:
+                if file.name not in done:
+                    for statement in _statements(file.read_text("utf-8")):
+                        database.execute(statement)
+                    database.execute("INSERT INTO migration (name) VALUES (:name)", {"name": file.name})
+        return len(files) - len(done)
+
+
+def _statements(text: str) -> list[str]:
+    bare = re.sub(r"--[^\n]*", "", text)
+    return [statement.strip() for statement in bare.split(";") if statement.strip()]
+
+
+@contextmanager
+def _answerable(name: str) -> Iterator[None]:
+    """Turn what SQLite says into the house's words: no room is one thing, a broken disk or file another."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
+            raise  # a defect of ours, not of the disk
+        code = error.sqlite_errorcode & 0xFF  # the primary code; the rest is detail
+        if code in _NO_ROOM:
+            raise Failure(Outcome.OUT_OF_RESOURCES, f"the {name} database is busy or full") from error
+        raise Failure(Outcome.STORAGE_FAULT, f"the {name} database failed ({error.sqlite_errorname})") from error

@@ -1,0 +1,185 @@
+"""The index: which de-identified instance stands where, in which delivery of which visit, and what is in quarantine."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scp.db.engine import DatabaseError, Engine
+from scp.instance import DeidentifiedInstance, Source
+from scp.outcome import Failure, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One handing-over of a visit: number 1, and one more for each time instances come after it was published."""
+
+    scan_research_id: str
+    number: int
+
+    @property
+    def folder(self) -> str:
+        """Name of its staging folder."""
+        return f"{self.scan_research_id}-{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """A delivery the steward has to do something about."""
+
+    delivery: Delivery
+    path: str | None
+    last_arrival: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What `record` found: the outcome, and the delivery that holds the instance."""
+
+    outcome: Outcome
+    delivery: Delivery
+
+
+class Index:
+    """Everything the node knows of instances, by pseudonyms only."""
+
+    def __init__(self, path: Path) -> None:
+        self._engine = Engine(path, "index")
+
+    def open(self, node: str) -> None:
+        """Migrate and make sure that this index belongs to the linkage of this node; raises DatabaseError if not."""
+        self._engine.migrate()
+        with self._engine.write():
+            stored = self._engine.row("node", {"name": "id"})
+            if stored is None:
+                self._engine.change("set_node", {"name": "id", "value": node})
+            elif stored["value"] != node:
+                raise DatabaseError(f"{self._engine.path}: belongs to another linkage database; keep the two together")
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        self._engine.close()
+
+    def unchanged(self, source: Source) -> bool:
+        """Whether this very original is stored already; Failure CONFLICTING is left to `agrees`, after the recipe."""
+        row = self._engine.row("known_source", {"source_uid": source.uid})
+        return row is not None and row["source_digest"] == source.digest
+
+    def agrees(self, instance: DeidentifiedInstance, source: Source) -> bool:
+        """Whether the same instance is stored already with the same de-identified content.
+
+        Raises Failure CONFLICTING when its UID is known with other content.
+        """
+        uids = {"sop_instance_uid": instance.sop_instance_uid, "source_uid": source.uid}
+        rows = self._engine.rows("instance_or_source", uids)
+        for row in rows:
+            if row["sop_instance_uid"] != instance.sop_instance_uid or row["digest"] != instance.digest:
+                raise Failure(Outcome.CONFLICTING, "SOPInstanceUID is known with other content")
+        return bool(rows)
+
+    def open_delivery(self, instance: DeidentifiedInstance) -> Delivery:
+        """The delivery of the instance's visit that is receiving; opened if there is none."""
+        visit = {"scan_research_id": instance.scan_research_id}
+        row = self._engine.row("open_delivery", visit)
+        if row is None:
+            with self._engine.write():
+                row = self._engine.row("open_delivery", visit)
+                if row is None:
+                    now = time.time()
+                    self._engine.change("add_visit", {**visit, "pseudonym": instance.pseudonym, "now": now})
+                    number = self._engine.rows("last_delivery", visit)[0]["number"] + 1
+                    self._engine.change("add_delivery", {**visit, "number": number, "now": now})
+                    return Delivery(instance.scan_research_id, number)
+        return Delivery(row["scan_research_id"], row["number"])
+
+    def state(self, delivery: Delivery) -> str | None:
+        """Its state: receiving, publishing or published; None for a delivery that was never opened."""
+        row = self._engine.row("delivery_state", _key(delivery))
+        return None if row is None else str(row["state"])
+
+    def is_receiving(self, delivery: Delivery) -> bool:
+        """Whether files may still be added to its staging folder; ask while holding that folder's shared lock."""
+        return self.state(delivery) == "receiving"
+
+    def record(self, instance: DeidentifiedInstance, source: Source | None, name: str, delivery: Delivery) -> Recorded:
+        """Commit the row of an instance whose file is durable; when this returns STORED, it may be acknowledged.
+
+        Raises Failure CONFLICTING when its UID has been committed with other content in the meantime.
+        """
+        now = time.time()
+        row = {
+            "sop_instance_uid": instance.sop_instance_uid,
+            "source_uid": source.uid if source else None,
+            "source_digest": source.digest if source else None,
+            "digest": instance.digest,
+            "size": instance.size,
+            "series_uid": instance.series_uid,
+            "sop_class_uid": instance.sop_class_uid,
+            "transfer_syntax": instance.transfer_syntax,
+            "file_name": name,
+            "recipe": instance.recipe,
+            "scan_research_id": delivery.scan_research_id,
+            "delivery": delivery.number,
+            "now": now,
+        }
+        with self._engine.write():
+            if self._engine.change("add_instance", row):
+                self._engine.change("touch_delivery", {**_key(delivery), "now": now})
+                return Recorded(Outcome.STORED, delivery)
+            return self._recorded_before(row)
+
+    def _recorded_before(self, new: dict[str, Any]) -> Recorded:
+        row = self._engine.row("instance_or_source", new)
+        if row is None or row["sop_instance_uid"] != new["sop_instance_uid"] or row["digest"] != new["digest"]:
+            raise Failure(Outcome.CONFLICTING, "SOPInstanceUID is known with other content")
+        if row["source_uid"] is None and new["source_uid"] is not None:
+            self._engine.change("name_source", new)
+        return Recorded(Outcome.UNCHANGED, Delivery(row["scan_research_id"], row["delivery"]))
+
+    def quiet(self, before: float) -> list[Quiet]:
+        """Deliveries that hold something and to which nothing has come since `before` (seconds since the epoch)."""
+        return [_quiet(row) for row in self._engine.rows("quiet_deliveries", {"before": before})]
+
+    def in_state(self, state: str) -> list[Quiet]:
+        """All deliveries in one state: receiving, publishing or published."""
+        return [_quiet(row) for row in self._engine.rows("deliveries_in_state", {"state": state})]
+
+    def files(self, delivery: Delivery) -> dict[str, bytes]:
+        """File names of a delivery and the SHA-256 each file must have."""
+        return {row["file_name"]: row["digest"] for row in self._engine.rows("delivery_files", _key(delivery))}
+
+    def begin_publishing(self, delivery: Delivery, path: str) -> bool:
+        """Close the delivery to new files and write down where it goes; False when it is not receiving."""
+        with self._engine.write():
+            return bool(self._engine.change("begin_publishing", {**_key(delivery), "path": path}))
+
+    def finish_publishing(self, delivery: Delivery) -> bool:
+        """Write down that the delivery stands where it belongs."""
+        with self._engine.write():
+            return bool(self._engine.change("finish_publishing", {**_key(delivery), "now": time.time()}))
+
+    def quarantined(self, outcome: Outcome, fingerprint: bytes) -> bool:
+        """Whether this very content is in quarantine already for the same reason."""
+        return self._engine.row("quarantined", {"outcome": outcome.label, "fingerprint": fingerprint}) is not None
+
+    def record_quarantine(self, entry: str, failure: Failure, fingerprint: bytes, size: int) -> bool:
+        """Commit the row of a sealed original; False when the same content got there first."""
+        row = {"id": entry, "outcome": failure.outcome.label, "why": failure.why}
+        with self._engine.write():
+            return bool(
+                self._engine.change(
+                    "add_quarantine", {**row, "fingerprint": fingerprint, "size": size, "now": time.time()}
+                )
+            )
+
+    def listing(self, query: str, **parameters: str | int) -> list[dict[str, Any]]:
+        """Rows of a listing query (visits, visit_deliveries, visit_series, quarantine ...) as plain dicts."""
+        return [dict(row) for row in self._engine.rows(query, parameters)]
+
+
+def _key(delivery: Delivery) -> dict[str, str | int]:
+    return {"scan_research_id": delivery.scan_research_id, "number": delivery.number}
+
+
+def _quiet(row: Any) -> Quiet:  # noqa: ANN401  sqlite3 rows have no type of their own outside engine
+    return Quiet(Delivery(row["scan_research_id"], row["number"]), row["path"], row["last_arrival"])

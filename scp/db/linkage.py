@@ -1,0 +1,149 @@
+"""The linkage: whose pseudonym and visit number are whose, sealed row by row, in a database of its own."""
+
+import hashlib
+import hmac
+import json
+import secrets
+import time
+import unicodedata
+from base64 import b32encode
+from pathlib import Path
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from scp.db.engine import DatabaseError, Engine
+from scp.instance import Identity, Source, Subject
+
+_NONCE = 12
+_VISIT_DIGITS = 12
+
+
+class Linkage:
+    """Insert-or-get of a subject and a visit; the only place that keeps what a patient is called at the hospital.
+
+    Each subject has 32 random bytes of which all its tokens are made, so that destroying that one row makes them
+    underivable. Look-ups go by keyed blind indexes; identities and secrets are sealed with AES-256-GCM-SIV and bound
+    to their row and column.
+    """
+
+    def __init__(self, path: Path, key: bytes) -> None:
+        self._engine = Engine(path, "linkage")
+        self._blind_key = _derive(key, b"blind index")
+        self._aead = AESGCMSIV(_derive(key, b"sealed columns"))
+        self._check = hmac.new(key, b"cloakroom linkage key", "sha256").hexdigest()
+
+    def open(self) -> str:
+        """Migrate, check the key against the database, and return the node's id.
+
+        Raises DatabaseError when this key did not make this database: going on would give every patient a second
+        identity.
+        """
+        self._engine.migrate()
+        with self._engine.write():
+            stored = self._engine.row("node", {"name": "key_check"})
+            if stored is None:
+                self._engine.change("set_node", {"name": "key_check", "value": self._check})
+                self._engine.change("set_node", {"name": "id", "value": secrets.token_hex(8)})
+            elif not hmac.compare_digest(stored["value"], self._check):
+                raise DatabaseError(
+                    f"{self._engine.path}: was made with another linkage.key; put the right key back, "
+                    "a new one would give every patient a second identity"
+                )
+            node = self._engine.row("node", {"name": "id"})
+        if node is None:
+            raise DatabaseError(f"{self._engine.path}: has no node id; it was not made by this software")
+        return str(node["value"])
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        self._engine.close()
+
+    def source(self, sop_instance_uid: str, data: bytes | bytearray | memoryview) -> Source:
+        """Keyed fingerprints of an original: its UID's blind index and its content's digest."""
+        return Source(self._blind("instance", sop_instance_uid), self.fingerprint(data))
+
+    def fingerprint(self, data: bytes | bytearray | memoryview) -> bytes:
+        """A keyed digest of bytes as received: equal content is recognised, but only with the key."""
+        return hmac.digest(self._blind_key, data, "sha256")
+
+    def resolve(self, identity: Identity) -> Subject:
+        """The subject of this identity and study, made on first sight and durable before it is returned."""
+        blinds = {
+            "subject": self._blind("subject", _normal(identity.issuer), _normal(identity.patient_id)),
+            "visit": self._blind(
+                "visit", _normal(identity.issuer), _normal(identity.patient_id), _normal(identity.study_uid)
+            ),
+        }
+        found = self._find(blinds)
+        if found is None:
+            with self._engine.write():
+                found = self._find(blinds) or self._add(identity, blinds)
+        return found
+
+    def counts(self) -> tuple[int, int]:
+        """How many subjects and visits there are."""
+        row = self._engine.rows("count")[0]
+        return int(row["subjects"]), int(row["visits"])
+
+    def _find(self, blinds: dict[str, bytes]) -> Subject | None:
+        row = self._engine.row("visit", blinds)
+        if row is None:
+            return None
+        secret = self._unseal(row["secret"], "subject.secret", row["pseudonym"])
+        return Subject(row["pseudonym"], row["scan_research_id"], secret)
+
+    def _add(self, identity: Identity, blinds: dict[str, bytes]) -> Subject:
+        now = time.time()
+        row = self._engine.row("subject", {"subject": blinds["subject"]})
+        if row is None:
+            secret = secrets.token_bytes(32)
+            pseudonym = pseudonym_of(secret)
+            words = json.dumps([identity.patient_id, identity.issuer]).encode()
+            sealed = {
+                "secret": self._seal(secret, "subject.secret", pseudonym),
+                "identity": self._seal(words, "subject.identity", pseudonym),
+            }
+            self._engine.change(
+                "add_subject", {"pseudonym": pseudonym, "subject": blinds["subject"], "now": now, **sealed}
+            )
+        else:
+            pseudonym = row["pseudonym"]
+            secret = self._unseal(row["secret"], "subject.secret", pseudonym)
+        return Subject(pseudonym, self._add_visit(identity, blinds, pseudonym, now), secret)
+
+    def _add_visit(self, identity: Identity, blinds: dict[str, bytes], pseudonym: str, now: float) -> str:
+        while True:
+            # Decimal, first digit 1-9, at least 10 and at most 15 digits: the pre-processing takes it for a number.
+            number = str(10 ** (_VISIT_DIGITS - 1) + secrets.randbelow(9 * 10 ** (_VISIT_DIGITS - 1)))
+            sealed = self._seal(identity.study_uid.encode(), "visit.identity", number)
+            row = {"scan_research_id": number, "pseudonym": pseudonym, "identity": sealed, "now": now}
+            if self._engine.change("add_visit", {**row, "visit": blinds["visit"]}):
+                return number
+
+    def _blind(self, *words: str) -> bytes:
+        # Length-prefixed, so that no two lists of words are written alike.
+        text = b"".join(len(word).to_bytes(4, "big") + word for word in (w.encode() for w in words))
+        return hmac.digest(self._blind_key, text, "sha256")
+
+    def _seal(self, value: bytes, column: str, row: str) -> bytes:
+        nonce = secrets.token_bytes(_NONCE)
+        return nonce + self._aead.encrypt(nonce, value, f"1|{column}|{row}".encode())
+
+    def _unseal(self, value: bytes, column: str, row: str) -> bytes:
+        return self._aead.decrypt(value[:_NONCE], value[_NONCE:], f"1|{column}|{row}".encode())
+
+
+def pseudonym_of(secret: bytes) -> str:
+    """PatientID as research sees it: a letter and 16 of base32, 80 bits of a keyed hash of the subject's secret."""
+    token = hmac.digest(secret, b"patient", "sha256")[:10]
+    return "S" + b32encode(token).decode("ascii")
+
+
+def _derive(key: bytes, purpose: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=hashlib.sha256().digest_size, salt=None, info=purpose).derive(key)
+
+
+def _normal(text: str) -> str:
+    return unicodedata.normalize("NFC", text).strip()

@@ -1,0 +1,122 @@
+-- name: node
+SELECT value FROM node WHERE name = :name
+
+-- name: set_node
+INSERT INTO node (name, value) VALUES (:name, :value)
+
+-- name: known_source
+SELECT source_digest, digest, recipe FROM instance WHERE source_uid = :source_uid
+
+-- name: instance
+SELECT sop_instance_uid, source_uid, source_digest, digest, scan_research_id, delivery, file_name
+FROM instance WHERE sop_instance_uid = :sop_instance_uid
+
+-- name: instance_or_source
+SELECT sop_instance_uid, source_uid, source_digest, digest, scan_research_id, delivery
+FROM instance WHERE sop_instance_uid = :sop_instance_uid OR source_uid = :source_uid
+
+-- name: add_instance
+INSERT INTO instance (
+    sop_instance_uid, source_uid, source_digest, digest, size, scan_research_id, delivery, series_uid,
+    sop_class_uid, transfer_syntax, file_name, recipe, stored_at
+) VALUES (
+    :sop_instance_uid, :source_uid, :source_digest, :digest, :size, :scan_research_id, :delivery, :series_uid,
+    :sop_class_uid, :transfer_syntax, :file_name, :recipe, :now
+) ON CONFLICT DO NOTHING
+
+-- name: name_source
+UPDATE instance SET source_uid = :source_uid, source_digest = :source_digest
+WHERE sop_instance_uid = :sop_instance_uid AND source_uid IS NULL
+
+-- name: add_visit
+INSERT INTO visit (scan_research_id, pseudonym, created_at) VALUES (:scan_research_id, :pseudonym, :now)
+ON CONFLICT DO NOTHING
+
+-- name: open_delivery
+SELECT scan_research_id, number FROM delivery WHERE scan_research_id = :scan_research_id AND state = 'receiving'
+
+-- name: last_delivery
+SELECT COALESCE(MAX(number), 0) AS number FROM delivery WHERE scan_research_id = :scan_research_id
+
+-- name: add_delivery
+INSERT INTO delivery (scan_research_id, number, state, first_arrival, last_arrival)
+VALUES (:scan_research_id, :number, 'receiving', :now, :now)
+
+-- name: delivery_state
+SELECT state FROM delivery WHERE scan_research_id = :scan_research_id AND number = :number
+
+-- name: touch_delivery
+UPDATE delivery SET last_arrival = :now
+WHERE scan_research_id = :scan_research_id AND number = :number AND state = 'receiving'
+
+-- name: quiet_deliveries
+SELECT d.scan_research_id, d.number, d.state, d.path, d.last_arrival
+FROM delivery AS d
+WHERE d.state = 'receiving' AND d.last_arrival <= :before
+  AND EXISTS (
+      SELECT 1 FROM instance AS i WHERE i.scan_research_id = d.scan_research_id AND i.delivery = d.number
+  )
+ORDER BY d.last_arrival
+
+-- name: deliveries_in_state
+SELECT scan_research_id, number, state, path, last_arrival FROM delivery WHERE state = :state
+ORDER BY scan_research_id, number
+
+-- name: delivery_files
+SELECT file_name, digest, size FROM instance
+WHERE scan_research_id = :scan_research_id AND delivery = :number ORDER BY file_name
+
+-- name: begin_publishing
+UPDATE delivery SET state = 'publishing', path = :path
+WHERE scan_research_id = :scan_research_id AND number = :number AND state IN ('receiving', 'publishing')
+
+-- name: finish_publishing
+UPDATE delivery SET state = 'published', published_at = :now
+WHERE scan_research_id = :scan_research_id AND number = :number AND state = 'publishing'
+
+-- name: visits
+SELECT v.scan_research_id, v.pseudonym, d.number AS deliveries, d.state, d.path, d.last_arrival, d.published_at,
+       (SELECT COUNT(*) FROM instance AS i WHERE i.scan_research_id = v.scan_research_id) AS instances,
+       (SELECT COUNT(DISTINCT i.series_uid) FROM instance AS i WHERE i.scan_research_id = v.scan_research_id) AS series
+FROM visit AS v
+JOIN delivery AS d ON d.scan_research_id = v.scan_research_id
+WHERE d.number = (SELECT MAX(l.number) FROM delivery AS l WHERE l.scan_research_id = v.scan_research_id)
+ORDER BY d.last_arrival DESC, v.scan_research_id
+
+-- name: visit_deliveries
+SELECT d.number, d.state, d.path, d.first_arrival, d.last_arrival, d.published_at, COUNT(i.sop_instance_uid) AS instances
+FROM delivery AS d
+LEFT JOIN instance AS i ON i.scan_research_id = d.scan_research_id AND i.delivery = d.number
+WHERE d.scan_research_id = :scan_research_id
+GROUP BY d.number, d.state, d.path, d.first_arrival, d.last_arrival, d.published_at
+ORDER BY d.number
+
+-- name: visit_series
+SELECT series_uid, sop_class_uid, transfer_syntax, recipe, COUNT(*) AS instances, SUM(size) AS bytes
+FROM instance WHERE scan_research_id = :scan_research_id
+GROUP BY series_uid, sop_class_uid, transfer_syntax, recipe ORDER BY series_uid, transfer_syntax, recipe
+
+-- name: visits_by_state
+SELECT d.state, COUNT(*) AS visits FROM delivery AS d
+WHERE d.number = (SELECT MAX(l.number) FROM delivery AS l WHERE l.scan_research_id = d.scan_research_id)
+GROUP BY d.state
+
+-- name: totals
+SELECT COUNT(*) AS instances, COALESCE(SUM(size), 0) AS bytes, MAX(stored_at) AS last_stored FROM instance
+
+-- name: quarantined
+SELECT id FROM quarantine WHERE outcome = :outcome AND fingerprint = :fingerprint
+
+-- name: add_quarantine
+INSERT INTO quarantine (id, outcome, why, fingerprint, size, received_at)
+VALUES (:id, :outcome, :why, :fingerprint, :size, :now)
+ON CONFLICT DO NOTHING
+
+-- name: quarantine
+SELECT id, outcome, why, size, received_at FROM quarantine ORDER BY received_at, id
+
+-- name: quarantine_entry
+SELECT id, outcome, why, size, received_at FROM quarantine WHERE id = :id
+
+-- name: quarantine_by_outcome
+SELECT outcome, COUNT(*) AS instances, SUM(size) AS bytes FROM quarantine GROUP BY outcome ORDER BY outcome

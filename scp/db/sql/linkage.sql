@@ -1,0 +1,25 @@
+-- name: node
+SELECT value FROM node WHERE name = :name
+
+-- name: set_node
+INSERT INTO node (name, value) VALUES (:name, :value)
+
+-- name: visit
+SELECT s.pseudonym, s.secret, v.scan_research_id
+FROM visit AS v JOIN subject AS s ON s.pseudonym = v.pseudonym
+WHERE v.blind = :visit AND s.blind = :subject
+
+-- name: subject
+SELECT pseudonym, secret FROM subject WHERE blind = :subject
+
+-- name: add_subject
+INSERT INTO subject (pseudonym, blind, secret, identity, created_at)
+VALUES (:pseudonym, :subject, :secret, :identity, :now)
+
+-- name: add_visit
+INSERT INTO visit (scan_research_id, pseudonym, blind, identity, created_at)
+VALUES (:scan_research_id, :pseudonym, :visit, :identity, :now)
+ON CONFLICT DO NOTHING
+
+-- name: count
+SELECT (SELECT COUNT(*) FROM subject) AS subjects, (SELECT COUNT(*) FROM visit) AS visits

@@ -1,0 +1,96 @@
+"""The node's keys: files only, readable by nobody else; the officer's private half does not belong here."""
+
+import os
+import secrets
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pyrage import RecipientError, x25519
+
+from scp.store.files import sync_folder
+
+KEY_MODE = 0o400
+_LINKAGE = "linkage.key"
+_OFFICER_PUBLIC = "officer.pub"
+_OFFICER_PRIVATE = "officer.key"
+_BYTES = 32
+
+
+class KeyFileError(ValueError):
+    """A key that is missing, unreadable, open to others, or not a key; its text names the file and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What the service holds: the linkage key, and the public half of the data-protection officer's pair."""
+
+    linkage: bytes = field(repr=False)
+    officer: str
+    private_half: Path | None  # where the officer's private half still lies, if it does
+
+
+def init(folder: Path) -> list[Path]:
+    """Make what is missing of the linkage key and the officer's pair, and overwrite nothing; returns what was made.
+
+    An officer's public key that stands there already (`officer.pub`, one line `age1...`) is left alone, and no private
+    half is made then: that is how a hospital brings its own.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    made = []
+    if not (folder / _LINKAGE).exists():
+        made.append(_create(folder / _LINKAGE, secrets.token_hex(_BYTES), KEY_MODE))
+    if not (folder / _OFFICER_PUBLIC).exists():
+        pair = x25519.Identity.generate()
+        made.append(_create(folder / _OFFICER_PRIVATE, str(pair), KEY_MODE))
+        made.append(_create(folder / _OFFICER_PUBLIC, str(pair.to_public()), 0o444))
+    sync_folder(folder)
+    return made
+
+
+def missing(folder: Path) -> bool:
+    """Whether no key has been made yet: a first start."""
+    return not any((folder / name).exists() for name in (_LINKAGE, _OFFICER_PUBLIC))
+
+
+def load(folder: Path) -> Keys:
+    """Read and check the keys; raises KeyFileError with one sentence that names the file."""
+    linkage = _read(folder / _LINKAGE, private=True)
+    try:
+        key = bytes.fromhex(linkage)
+    except ValueError:
+        key = b""
+    if len(key) != _BYTES:
+        raise KeyFileError(f"{folder / _LINKAGE}: is not a linkage key (64 hexadecimal digits)")
+    officer = _read(folder / _OFFICER_PUBLIC, private=False)
+    try:
+        x25519.Recipient.from_str(officer)
+    except RecipientError as error:
+        raise KeyFileError(f"{folder / _OFFICER_PUBLIC}: is not an age public key (one line, age1...)") from error
+    private = folder / _OFFICER_PRIVATE
+    return Keys(key, officer, private if private.exists() else None)
+
+
+def _create(path: Path, text: str, mode: int) -> Path:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        os.fchmod(descriptor, mode)
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(descriptor)
+    return path
+
+
+def _read(path: Path, *, private: bool) -> str:
+    try:
+        mode = path.stat().st_mode
+        text = path.read_text("ascii").strip()
+    except FileNotFoundError as error:
+        raise KeyFileError(f"{path}: is missing; `cloakroom keys init` makes the keys of a new node") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise KeyFileError(f"{path}: cannot be read ({type(error).__name__})") from error
+    if private and stat.S_IMODE(mode) & 0o077:
+        raise KeyFileError(
+            f"{path}: others can read it (mode {stat.S_IMODE(mode):04o}); make it 0400 and think whether it leaked"
+        )
+    return text

@@ -1,0 +1,86 @@
+"""The staging folders: where a visit's files gather, invisible to the Data Factory, until the steward publishes them.
+
+Workers hold a folder's shared lock while they add to it, the steward its exclusive lock while it publishes. The locks
+are the kernel's, so a process that dies holds none.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from scp.store.files import FOLDER_MODE, TEMPORARY, answerable, make_folder, sync_folder
+
+
+class Staging:
+    """The folder `.tmp` below the export root: the same file system, a name that the Data Factory's scanners skip."""
+
+    def __init__(self, export: Path) -> None:
+        self.root = export / ".tmp"
+
+    def prepare(self) -> None:
+        """Make the folder and remove what dead workers left half written; call it when no worker runs."""
+        make_folder(self.root)
+        for temporary in self.root.glob(f"*/{TEMPORARY}*"):
+            temporary.unlink()
+        sync_folder(self.root.parent)
+
+    @contextmanager
+    def adding(self, folder: str) -> Iterator[int]:
+        """The open folder under its shared lock, made if missing; ask the index whether it still receives."""
+        with answerable("the visit's staging folder"):
+            descriptor = self._open(folder)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def publishing(self, folder: str) -> Iterator[int | None]:
+        """The open folder under its exclusive lock; None while a worker is adding to it or when there is none."""
+        with answerable("the visit's staging folder"):
+            try:
+                descriptor = os.open(self.root / folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                descriptor = -1
+        if descriptor < 0:
+            yield None
+            return
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield None
+            else:
+                yield descriptor
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Waits until no other process publishes: the steward's and an operator's must not move the same folder."""
+        with answerable("the publishing lock"):
+            descriptor = os.open(self.root / ".publishing", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def leave(self, folder: str) -> None:
+        """Remove a folder that was made in vain, because its delivery was published in the meantime."""
+        with suppress(OSError):
+            (self.root / folder).rmdir()
+
+    def _open(self, folder: str) -> int:
+        path = self.root / folder
+        while True:
+            try:
+                return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            except FileNotFoundError:
+                with suppress(FileExistsError):
+                    path.mkdir()
+                    path.chmod(FOLDER_MODE)  # whatever the umask
+                    sync_folder(self.root)

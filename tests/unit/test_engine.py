@@ -1,0 +1,141 @@
+import re
+import sqlite3
+import threading
+from multiprocessing import get_context
+
+import pytest
+
+from scp.db.engine import SQL, DatabaseError, Engine, queries
+from scp.outcome import Failure, Outcome
+
+
+@pytest.fixture
+def engine(tmp_path):
+    engine = Engine(tmp_path / "index.db", "index")
+    engine.migrate()
+    return engine
+
+
+def value(engine, name):
+    row = engine.row("node", {"name": name})
+    return row and row["value"]
+
+
+def test_migrations_are_applied_once(tmp_path):
+    engine = Engine(tmp_path / "index.db", "index")
+    assert engine.migrate() == len(list((SQL / "index").glob("*.sql")))
+    assert engine.migrate() == 0
+
+
+def test_every_connection_is_wal_and_full(engine):
+    connection = engine._database().conn
+    assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+    assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2
+    assert connection.execute("PRAGMA secure_delete").fetchone()[0] == 1
+    assert connection.execute("PRAGMA foreign_keys").fetchone()[0] == 1
+
+
+def test_a_transaction_is_all_or_nothing(engine):
+    def half():
+        with engine.write():
+            engine.change("set_node", {"name": "half", "value": "done"})
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        half()
+    assert value(engine, "half") is None
+    with engine.write():
+        engine.change("set_node", {"name": "whole", "value": "done"})
+    assert value(engine, "whole") == "done"
+
+
+def test_a_newer_release_made_it(engine):
+    with engine.write():
+        engine._database().execute("INSERT INTO migration (name) VALUES ('9999_future.sql')")
+    with pytest.raises(DatabaseError, match=r"index\.db: was made by a newer release \(9999_future\.sql\)"):
+        engine.migrate()
+
+
+def test_a_file_that_is_no_database(tmp_path):
+    (tmp_path / "index.db").write_bytes(b"this is no database, it only stands there" * 40)
+    with pytest.raises((DatabaseError, Failure), match="index"):
+        Engine(tmp_path / "index.db", "index").migrate()
+
+
+def test_a_locked_database_is_lack_of_resources(engine, monkeypatch):
+    other = sqlite3.connect(engine.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    engine._database().conn.execute("PRAGMA busy_timeout=10")
+    with pytest.raises(Failure) as caught, engine.write():
+        pass
+    other.execute("ROLLBACK")
+    assert caught.value.outcome is Outcome.OUT_OF_RESOURCES
+    assert not engine._database().conn.in_transaction
+
+
+def test_a_corrupt_page_is_a_storage_fault(engine):
+    with engine.write():
+        for number in range(2000):
+            engine.change("set_node", {"name": f"filler {number}", "value": "x" * 100})
+    engine.close()
+    with engine.path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * 100_000)
+    with pytest.raises(Failure) as caught:
+        Engine(engine.path, "index").rows("node", {"name": "filler 1000"})
+    assert caught.value.outcome is Outcome.STORAGE_FAULT
+
+
+def test_each_thread_has_its_own_connection(engine):
+    seen = []
+    thread = threading.Thread(target=lambda: seen.append(engine._database()))
+    thread.start()
+    thread.join()
+    assert seen[0] is not engine._database()
+
+
+def add_many(path, prefix):
+    engine = Engine(path, "index")
+    for number in range(50):
+        with engine.write():
+            row = engine.row("node", {"name": "counter"})
+            if row is None:
+                engine.change("set_node", {"name": "counter", "value": "0"})
+            engine._database().execute("UPDATE node SET value = CAST(value AS INTEGER) + 1 WHERE name = 'counter'")
+            engine.change("set_node", {"name": f"{prefix}{number}", "value": ""})
+
+
+def test_writers_of_several_processes_take_turns(engine):
+    processes = [get_context("spawn").Process(target=add_many, args=(engine.path, prefix)) for prefix in "abc"]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert value(engine, "counter") == "150"
+
+
+@pytest.mark.parametrize("name", ["index", "linkage"])
+def test_every_named_statement_is_valid_sql(tmp_path, name):
+    engine = Engine(tmp_path / f"{name}.db", name)
+    engine.migrate()
+    for statement in queries(name).values():
+        parameters = dict.fromkeys(re.findall(r":(\w+)", statement))
+        assert engine._database().execute(f"EXPLAIN {statement}", parameters).fetchall()
+
+
+@pytest.mark.parametrize("name", ["index", "linkage"])
+def test_the_sql_is_written_for_postgresql_too(name):
+    text = "\n".join([*queries(name).values(), *(file.read_text() for file in (SQL / name).glob("*.sql"))]).upper()
+    for word in (
+        "BLOB",
+        "AUTOINCREMENT",
+        "INSERT OR ",
+        "REPLACE INTO",
+        "IFNULL",
+        "STRFTIME",
+        "ROWID",
+        "PRAGMA",
+        "DATETIME(",
+    ):
+        assert word not in text

@@ -1,0 +1,140 @@
+import pytest
+from doubles import VISIT, clean
+
+from scp.db.engine import DatabaseError
+from scp.db.index import Delivery, Index
+from scp.instance import Source
+from scp.outcome import Failure, Outcome
+
+
+@pytest.fixture
+def index(tmp_path):
+    index = Index(tmp_path / "index.db")
+    index.open("node-a")
+    return index
+
+
+def source(number=1, content=b"content"):
+    return Source(f"uid {number}".encode(), content)
+
+
+def store(index, instance, origin=None):
+    return index.record(instance, origin, f"{instance.instance_number}.dcm", index.open_delivery(instance))
+
+
+def publish(index, delivery):
+    assert index.begin_publishing(delivery, "DICOM/x")
+    assert index.finish_publishing(delivery)
+
+
+def test_it_belongs_to_one_linkage(index, tmp_path):
+    Index(tmp_path / "index.db").open("node-a")
+    with pytest.raises(DatabaseError, match="belongs to another linkage"):
+        Index(tmp_path / "index.db").open("node-b")
+
+
+def test_a_new_instance_is_stored_and_known(index):
+    assert not index.unchanged(source())
+    assert store(index, clean(), source()).outcome is Outcome.STORED
+    assert index.unchanged(source())
+    assert index.agrees(clean(), source())
+    assert index.files(Delivery(VISIT, 1)) == {"1.dcm": clean().digest}
+
+
+def test_an_instance_nobody_knows_agrees_with_nothing(index):
+    assert not index.agrees(clean(), source())
+
+
+def test_other_wrapping_of_the_same_content_is_unchanged(index):
+    store(index, clean(), source(content=b"explicit"))
+    rewrapped = source(content=b"implicit")
+    assert not index.unchanged(rewrapped)
+    assert index.agrees(clean(), rewrapped)
+    assert store(index, clean(), rewrapped).outcome is Outcome.UNCHANGED
+
+
+@pytest.mark.parametrize(
+    ("instance", "origin"),
+    [
+        (clean(body=b"other"), source(content=b"other")),  # the same UID, other pixels
+        (clean(2, body=b"content"), source(1)),  # the same original UID under another patient
+    ],
+)
+def test_the_same_uid_with_other_content_conflicts(index, instance, origin):
+    store(index, clean(), source())
+    for act in (lambda: index.agrees(instance, origin), lambda: store(index, instance, origin)):
+        with pytest.raises(Failure) as caught:
+            act()
+        assert caught.value.outcome is Outcome.CONFLICTING
+    assert index.listing("totals")[0]["instances"] == 1
+
+
+def test_an_instance_without_known_source_gets_it_on_the_next_send(index):
+    store(index, clean(), None)
+    assert store(index, clean(), source()).outcome is Outcome.UNCHANGED
+    assert index.unchanged(source())
+
+
+def test_deliveries_open_one_after_the_other(index):
+    first = index.open_delivery(clean())
+    assert first == index.open_delivery(clean(2)) == Delivery(VISIT, 1)
+    assert first.folder == f"{VISIT}-1"
+    assert index.is_receiving(first)
+    publish(index, first)
+    assert not index.is_receiving(first)
+    assert index.open_delivery(clean(3)) == Delivery(VISIT, 2)
+    assert not index.is_receiving(Delivery("nobody", 1))
+
+
+def test_the_answer_names_the_delivery_that_holds_it(index):
+    store(index, clean(), source())
+    publish(index, Delivery(VISIT, 1))
+    recorded = index.record(clean(), source(), "1.dcm", index.open_delivery(clean(2)))
+    assert (recorded.outcome, recorded.delivery) == (Outcome.UNCHANGED, Delivery(VISIT, 1))
+
+
+def test_only_what_is_quiet_and_holds_something_is_quiet(index, monkeypatch):
+    monkeypatch.setattr("scp.db.index.time.time", lambda: 1000.0)
+    store(index, clean(), source())
+    index.open_delivery(clean(visit="999999999999"))  # opened, nothing recorded
+    assert index.quiet(999.0) == []
+    assert [entry.delivery for entry in index.quiet(1000.0)] == [Delivery(VISIT, 1)]
+    monkeypatch.setattr("scp.db.index.time.time", lambda: 2000.0)
+    store(index, clean(2), source(2))
+    assert index.quiet(1999.0) == []
+
+
+def test_states_go_forward_only(index):
+    delivery = index.open_delivery(clean())
+    assert not index.finish_publishing(delivery)
+    assert index.begin_publishing(delivery, "DICOM/a")
+    assert [entry.path for entry in index.in_state("publishing")] == ["DICOM/a"]
+    assert index.begin_publishing(delivery, "DICOM/b")  # planned anew after a crash
+    assert index.finish_publishing(delivery)
+    assert not index.begin_publishing(delivery, "DICOM/c")
+    assert [entry.path for entry in index.in_state("published")] == ["DICOM/b"]
+    assert index.state(delivery) == "published"
+
+
+def test_listings(index):
+    store(index, clean(), source())
+    store(index, clean(2), source(2))
+    publish(index, Delivery(VISIT, 1))
+    store(index, clean(3), source(3))
+    (visit,) = index.listing("visits")
+    assert (visit["instances"], visit["deliveries"], visit["state"], visit["series"]) == (3, 2, "receiving", 1)
+    assert [row["instances"] for row in index.listing("visit_deliveries", scan_research_id=VISIT)] == [2, 1]
+    assert index.listing("visits_by_state") == [{"state": "receiving", "visits": 1}]
+    assert index.listing("visit_series", scan_research_id=VISIT)[0]["instances"] == 3
+
+
+def test_quarantine_rows_are_one_for_each_content_and_reason(index):
+    failure = Failure(Outcome.INCOMPLETE, "ends in an element")
+    assert index.record_quarantine("a", failure, b"f", 10)
+    assert not index.record_quarantine("b", failure, b"f", 10)
+    assert index.record_quarantine("c", Failure(Outcome.MALFORMED, "no"), b"f", 10)
+    assert index.quarantined(Outcome.INCOMPLETE, b"f")
+    assert not index.quarantined(Outcome.INCOMPLETE, b"g")
+    by_outcome = {row["outcome"]: row["instances"] for row in index.listing("quarantine_by_outcome")}
+    assert by_outcome == {"incomplete": 1, "malformed": 1}
+    assert index.listing("quarantine_entry", id="a")[0]["why"] == "ends in an element"

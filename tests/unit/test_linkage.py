@@ -1,0 +1,122 @@
+import re
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from cryptography.exceptions import InvalidTag
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scp.db.engine import DatabaseError
+from scp.db.linkage import Linkage, pseudonym_of
+from scp.instance import Identity
+
+KEY = bytes(range(32))
+ZOE = Identity("PLANTED-MRN-77", "PLANTED-ISSUER", "1.2.826.99.1")
+
+
+@pytest.fixture
+def linkage(tmp_path):
+    linkage = Linkage(tmp_path / "linkage.db", KEY)
+    linkage.open()
+    return linkage
+
+
+def test_the_same_identity_is_the_same_subject(linkage, tmp_path):
+    first = linkage.resolve(ZOE)
+    assert linkage.resolve(ZOE) == first
+    again = Linkage(tmp_path / "linkage.db", KEY)
+    again.open()
+    assert again.resolve(ZOE) == first
+    assert linkage.counts() == (1, 1)
+
+
+def test_another_study_is_another_visit_of_the_same_subject(linkage):
+    first = linkage.resolve(ZOE)
+    second = linkage.resolve(Identity(ZOE.patient_id, ZOE.issuer, "1.2.826.99.2"))
+    assert (second.pseudonym, second.secret) == (first.pseudonym, first.secret)
+    assert second.scan_research_id != first.scan_research_id
+    assert linkage.counts() == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Identity("PLANTED-MRN-78", ZOE.issuer, ZOE.study_uid),
+        Identity(ZOE.patient_id, "ANOTHER", ZOE.study_uid),
+        Identity(ZOE.patient_id + ZOE.issuer, "", ZOE.study_uid),
+    ],
+)
+def test_another_patient_shares_nothing_even_with_the_same_study(linkage, other):
+    mine, theirs = linkage.resolve(ZOE), linkage.resolve(other)
+    assert mine.pseudonym != theirs.pseudonym
+    assert mine.secret != theirs.secret
+    assert mine.scan_research_id != theirs.scan_research_id
+
+
+@pytest.mark.parametrize("sent", [" PLANTED-MRN-77 ", "PLANTED-MRN-77"])
+def test_padding_and_composition_do_not_split_a_patient(linkage, sent):
+    assert linkage.resolve(Identity(sent, ZOE.issuer, ZOE.study_uid)) == linkage.resolve(ZOE)
+    composed, decomposed = (Identity(text, "", "1.2") for text in ("Z\u00e9", "Ze\u0301"))
+    assert linkage.resolve(composed) == linkage.resolve(decomposed)
+
+
+def test_numbers_and_pseudonyms_have_the_contracts_shape(linkage):
+    for number in range(50):
+        subject = linkage.resolve(Identity(f"P{number}", "", "1.2.3"))
+        assert re.fullmatch(r"[1-9][0-9]{11}", subject.scan_research_id)
+        assert re.fullmatch(r"[A-Za-z][A-Za-z0-9]{7,31}", subject.pseudonym)
+
+
+@given(st.binary(min_size=32, max_size=32))
+def test_pseudonyms_are_a_function_of_the_secret_alone(secret):
+    assert pseudonym_of(secret) == pseudonym_of(secret)
+    assert pseudonym_of(secret) != pseudonym_of(secrets.token_bytes(32))
+
+
+def test_nothing_identified_lies_in_the_files(linkage, tmp_path):
+    linkage.resolve(ZOE)
+    linkage.close()
+    raw = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    for word in (ZOE.patient_id, ZOE.issuer, ZOE.study_uid):
+        assert word.encode() not in raw
+
+
+def test_a_wrong_key_refuses_to_start(linkage, tmp_path):
+    linkage.resolve(ZOE)
+    with pytest.raises(DatabaseError, match=r"linkage\.db: was made with another linkage\.key"):
+        Linkage(tmp_path / "linkage.db", bytes(32)).open()
+
+
+def test_sealed_values_are_bound_to_their_row_and_column(linkage):
+    sealed = linkage._seal(b"secret", "subject.secret", "A")
+    assert linkage._unseal(sealed, "subject.secret", "A") == b"secret"
+    for column, row in (("subject.identity", "A"), ("subject.secret", "B")):
+        with pytest.raises(InvalidTag):
+            linkage._unseal(sealed, column, row)
+
+
+def test_sealing_twice_never_looks_the_same(linkage):
+    assert linkage._seal(b"x", "c", "r") != linkage._seal(b"x", "c", "r")
+
+
+def test_many_threads_make_one_subject(linkage):
+    with ThreadPoolExecutor(16) as pool:
+        subjects = set(pool.map(lambda _: linkage.resolve(ZOE), range(64)))
+    assert len(subjects) == 1
+    assert linkage.counts() == (1, 1)
+
+
+def test_fingerprints_need_the_key(linkage, tmp_path):
+    other = Linkage(tmp_path / "other.db", bytes(32))
+    assert linkage.fingerprint(b"data") == linkage.fingerprint(bytearray(b"data"))
+    assert linkage.fingerprint(b"data") != other.fingerprint(b"data")
+    assert linkage.source("1.2", b"data") != linkage.source("1.3", b"data")
+    assert linkage.source("1.2", b"data").uid == linkage.source("1.2", b"other").uid
+
+
+def test_repr_and_str_hide_the_identity(linkage):
+    text = f"{ZOE!r} {linkage.resolve(ZOE)!r}"
+    assert "PLANTED" not in text
+    assert linkage.resolve(ZOE).secret.hex() not in text
+    assert "secret" not in text

@@ -1,0 +1,81 @@
+import os
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from scp.outcome import Failure, Outcome
+from scp.store.staging import Staging
+
+
+@pytest.fixture
+def staging(tmp_path):
+    staging = Staging(tmp_path / "export")
+    staging.prepare()
+    return staging
+
+
+def test_prepare_removes_only_what_was_half_written(staging):
+    with staging.adding("7-1") as folder:
+        for name in (".tmp-99-0", "7.dcm"):
+            os.close(os.open(name, os.O_CREAT | os.O_WRONLY, dir_fd=folder))
+    staging.prepare()
+    assert os.listdir(staging.root / "7-1") == ["7.dcm"]
+
+
+def test_the_folder_is_made_once_and_closed_to_the_world(staging):
+    with staging.adding("7-1"), staging.adding("7-1"):
+        pass
+    assert stat.S_IMODE((staging.root / "7-1").stat().st_mode) == 0o750
+
+
+def test_nobody_publishes_while_somebody_adds(staging):
+    with staging.adding("7-1"), staging.publishing("7-1") as folder:
+        assert folder is None
+    with staging.publishing("7-1") as folder:
+        assert folder is not None
+
+
+def test_there_is_nothing_to_publish_where_there_is_no_folder(staging):
+    with staging.publishing("7-1") as folder:
+        assert folder is None
+
+
+def test_descriptors_are_given_back(staging):
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        with staging.adding("7-1"):
+            pass
+        with staging.publishing("7-1"):
+            pass
+        with staging.alone():
+            pass
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_killed_worker_holds_no_lock(staging):
+    program = (
+        "import os, sys\nfrom pathlib import Path\nfrom scp.store.staging import Staging\n"
+        "with Staging(Path(sys.argv[1])).adding('7-1'):\n    os.kill(os.getpid(), 9)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(staging.root.parent)], check=False)
+    assert done.returncode == -9
+    with staging.publishing("7-1") as folder:
+        assert folder is not None
+
+
+def test_leave_removes_only_an_empty_folder(staging):
+    with staging.adding("7-1"), staging.adding("7-2") as kept:
+        os.close(os.open("a", os.O_CREAT | os.O_WRONLY, dir_fd=kept))
+    for folder in ("7-1", "7-2", "7-3"):
+        staging.leave(folder)
+    assert [path.name for path in staging.root.iterdir()] == ["7-2"]
+
+
+def test_a_disk_that_refuses_is_a_failure(staging, monkeypatch):
+    staging.root.rmdir()
+    staging.root.write_bytes(b"")
+    with pytest.raises(Failure) as caught, staging.adding("7-1"):
+        pass
+    assert caught.value.outcome is Outcome.STORAGE_FAULT
