@@ -1,0 +1,140 @@
+"""Handing a visit over: one atomic rename into the export tree, then `.ready`; every step can be taken up again."""
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path, PurePosixPath
+
+from scp import log
+from scp.db.index import Delivery, Index
+from scp.layouts import Layout
+from scp.store.files import FILE_MODE, answerable, make_folder, sync_folder
+from scp.store.staging import Staging
+
+READY = ".ready"
+UNCLAIMED = "unclaimed"
+
+_logger = log.get("steward")
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """Moves deliveries from staging into the export tree; one at a time, whichever process it is in."""
+
+    export: Path
+    staging: Staging
+    index: Index
+    layout: Layout
+    today: Callable[[], date] = date.today
+
+    def publish(self, delivery: Delivery) -> PurePosixPath | None:
+        """Publish a receiving delivery; its path below the export root, or None while a worker is adding to it.
+
+        Raises Failure when the disk or the index will not; what was begun is finished by `resume`.
+        """
+        with self.staging.alone(), self.staging.publishing(delivery.folder) as folder:
+            if folder is None or not self.index.is_receiving(delivery):
+                return None
+            with answerable("the visit's staging folder"):
+                self._settle(folder, delivery)
+            path = self.layout(delivery.scan_research_id, self.today())
+            self.index.begin_publishing(delivery, str(path))
+            self._move(delivery, path)
+        return path
+
+    def resume(self, delivery: Delivery, path: str) -> PurePosixPath | None:
+        """Finish a publication that a crash interrupted, wherever it stood; None when another process did."""
+        with self.staging.alone():
+            if self.index.state(delivery) != "publishing":
+                return None
+            target = PurePosixPath(path)
+            if not (self.export / target).exists():  # nothing was seen of it yet, so it need not go to a past day
+                target = self.layout(delivery.scan_research_id, self.today())
+                self.index.begin_publishing(delivery, str(target))
+            self._move(delivery, target)
+        return target
+
+    def _settle(self, folder: int, delivery: Delivery) -> None:
+        """Nothing unindexed goes out, and nothing is deleted: files never acknowledged are set aside."""
+        strays = sorted(set(os.listdir(folder)) - set(self.index.files(delivery)))
+        for name in strays:
+            aside = self.staging.root / UNCLAIMED
+            make_folder(aside)
+            os.rename(name, aside / name, src_dir_fd=folder)
+            sync_folder(aside)
+            _logger.warning("unclaimed_file", visit=delivery.scan_research_id)
+        if strays:
+            os.fsync(folder)
+
+    def _move(self, delivery: Delivery, path: PurePosixPath) -> None:
+        source, target = self.staging.root / delivery.folder, self.export / path
+        with answerable("a visit's publication"):
+            _unshell(source, target.name)
+            if source.exists() and not target.exists():
+                _rename(source, target)
+            elif source.exists():
+                _merge(source, target)
+            _write_ready(target)
+        self.index.finish_publishing(delivery)
+
+
+def _unshell(source: Path, name: str) -> None:
+    """Take the visit out of the day folder it was being wrapped in when a crash came."""
+    shell = source.with_name(f"{source.name}.out")
+    for wrapped in shell.rglob(name):
+        wrapped.rename(source)
+        sync_folder(source.parent)
+    for folder in sorted(shell.rglob("*"), reverse=True):
+        folder.rmdir()
+    if shell.exists():
+        shell.rmdir()
+
+
+def _rename(source: Path, target: Path) -> None:
+    """One rename makes the visit appear; where its day is new, both appear together: there is never an empty day."""
+    top = target
+    while not top.parent.exists():
+        top = top.parent
+    if top == target:
+        source.rename(target)
+        _sync(source.parent, target.parent)
+        return
+    shell = source.with_name(f"{source.name}.out")
+    wrapped = shell / target.relative_to(top.parent)
+    make_folder(wrapped.parent)
+    source.rename(wrapped)
+    _sync(*[folder for folder in shell.rglob("*") if folder.is_dir()], shell)
+    (shell / top.name).rename(top)
+    shell.rmdir()
+    _sync(shell.parent, top.parent)
+
+
+def _merge(source: Path, target: Path) -> None:
+    """The visit was published today already: its marker goes, the late files join it, the marker comes back."""
+    with suppress(FileNotFoundError):
+        (target / READY).unlink()
+        sync_folder(target)
+    for file in sorted(source.iterdir()):
+        with suppress(FileExistsError):  # linked before a crash, not yet unlinked
+            os.link(file, target / file.name)
+        sync_folder(target)
+        file.unlink()
+    source.rmdir()
+    sync_folder(source.parent)
+
+
+def _sync(*folders: Path) -> None:
+    for folder in folders:
+        sync_folder(folder)
+
+
+def _write_ready(folder: Path) -> None:
+    descriptor = os.open(folder / READY, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
+    try:
+        os.fchmod(descriptor, FILE_MODE)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    sync_folder(folder)

@@ -1,0 +1,202 @@
+import errno
+import os
+import stat
+from collections import Counter
+from contextlib import contextmanager, suppress
+from datetime import date
+from pathlib import PurePosixPath
+
+import pytest
+from doubles import VISIT, clean
+
+from scp.db.index import Delivery, Index
+from scp.layouts import LAYOUTS
+from scp.outcome import Failure, Outcome
+from scp.steward import publish
+from scp.steward.publish import Publisher
+from scp.store import files
+from scp.store.staging import Staging
+
+TODAY = date(2031, 2, 3)
+PLACE = PurePosixPath("DICOM/2031/20310203", VISIT)
+FIRST = Delivery(VISIT, 1)
+
+
+@pytest.fixture
+def index(tmp_path):
+    index = Index(tmp_path / "index.db")
+    index.open("node")
+    return index
+
+
+@pytest.fixture
+def publisher(tmp_path, index):
+    staging = Staging(tmp_path / "export")
+    staging.prepare()
+    return Publisher(tmp_path / "export", staging, index, LAYOUTS["dated"], lambda: TODAY)
+
+
+def store(publisher, instance):
+    name = f"{instance.instance_number}.dcm"
+    delivery = publisher.index.open_delivery(instance)
+    with publisher.staging.adding(delivery.folder) as folder:
+        files.place(folder, name, instance.parts, instance.digest)
+    publisher.index.record(instance, None, name, delivery)
+    return delivery
+
+
+def tree(root):
+    """Every file and every folder without files, relative to the root, staging left out."""
+    found = [path for path in root.rglob("*") if not any(path.iterdir() if path.is_dir() else ())]
+    return sorted(str(path.relative_to(root)) for path in found if ".tmp" not in path.parts)
+
+
+def visit_tree(*names):
+    return sorted(str(PLACE / name) for name in (".ready", *names))
+
+
+def test_a_visit_appears_whole_with_its_marker(publisher):
+    store(publisher, clean(1))
+    store(publisher, clean(2))
+    assert publisher.publish(FIRST) == PLACE
+    assert tree(publisher.export) == visit_tree("1.dcm", "2.dcm")
+    assert publisher.index.state(FIRST) == "published"
+    assert sorted(path.name for path in publisher.staging.root.iterdir()) == [".publishing"]
+
+
+def test_the_world_reads_nothing(publisher):
+    store(publisher, clean(1))
+    publisher.publish(FIRST)
+    for path in publisher.export.rglob("*"):
+        if ".tmp" not in path.parts:
+            assert stat.S_IMODE(path.stat().st_mode) == (0o750 if path.is_dir() else 0o640)
+
+
+def test_a_second_visit_joins_the_day(publisher):
+    store(publisher, clean(1))
+    store(publisher, clean(1, visit="999999999999"))
+    publisher.publish(FIRST)
+    assert publisher.publish(Delivery("999999999999", 1)) == PLACE.with_name("999999999999")
+    assert len(tree(publisher.export)) == 4
+
+
+def test_late_instances_join_the_visit_on_the_same_day(publisher):
+    store(publisher, clean(1))
+    publisher.publish(FIRST)
+    second = store(publisher, clean(2))
+    assert publisher.publish(second) == PLACE
+    assert tree(publisher.export) == visit_tree("1.dcm", "2.dcm")
+
+
+def test_late_instances_on_a_later_day_never_touch_the_past(publisher, tmp_path):
+    store(publisher, clean(1))
+    publisher.publish(FIRST)
+    before = {path: path.stat().st_mtime_ns for path in (publisher.export / PLACE.parent).rglob("*")}
+    second = store(publisher, clean(2))
+    tomorrow = Publisher(
+        publisher.export, publisher.staging, publisher.index, publisher.layout, lambda: date(2031, 2, 4)
+    )
+    assert tomorrow.publish(second) == PurePosixPath("DICOM/2031/20310204", VISIT)
+    assert {path: path.stat().st_mtime_ns for path in (publisher.export / PLACE.parent).rglob("*")} == before
+
+
+def test_nothing_is_published_while_a_worker_adds(publisher):
+    store(publisher, clean(1))
+    with publisher.staging.adding(FIRST.folder):
+        assert publisher.publish(FIRST) is None
+    assert publisher.index.state(FIRST) == "receiving"
+    assert publisher.publish(FIRST) == PLACE
+
+
+def test_nothing_is_published_twice(publisher):
+    store(publisher, clean(1))
+    publisher.publish(FIRST)
+    assert publisher.publish(FIRST) is None
+    assert publisher.resume(FIRST, str(PLACE)) is None
+
+
+def test_files_never_acknowledged_are_set_aside_not_published_nor_deleted(publisher):
+    store(publisher, clean(1))
+    (publisher.staging.root / FIRST.folder / "orphan.dcm").write_bytes(b"orphan")
+    publisher.publish(FIRST)
+    assert tree(publisher.export) == visit_tree("1.dcm")
+    assert (publisher.staging.root / "unclaimed" / "orphan.dcm").read_bytes() == b"orphan"
+
+
+class Crash(BaseException):
+    pass
+
+
+CALLS = ("rename", "link", "unlink", "open", "fsync", "mkdir", "rmdir")
+
+
+@contextmanager
+def fault_at(nth, error):
+    """The nth system call that changes or syncs something never happens; yields a count of all such calls."""
+    calls = Counter()
+    with pytest.MonkeyPatch.context() as patch:
+        for call in CALLS:
+
+            def maybe(*args, _real=getattr(os, call), **options):
+                calls["all"] += 1
+                if calls["all"] == nth:
+                    raise error
+                return _real(*args, **options)
+
+            patch.setattr(os, call, maybe)
+        yield calls
+
+
+@pytest.mark.parametrize("already", [False, True], ids=["new visit", "late instances"])
+@pytest.mark.parametrize("error", [Crash(), OSError(errno.EIO, "EIO")], ids=["crash", "EIO"])
+def test_a_crash_at_every_call_is_finished_by_the_next_round(tmp_path_factory, already, error):
+    for nth in range(1, 200):
+        root = tmp_path_factory.mktemp("crash")
+        index = Index(root / "index.db")
+        index.open("node")
+        staging = Staging(root / "export")
+        staging.prepare()
+        publisher = Publisher(root / "export", staging, index, LAYOUTS["dated"], lambda: TODAY)
+        delivery, names = FIRST, ["1.dcm", "2.dcm"]
+        if already:
+            store(publisher, clean(9))
+            publisher.publish(FIRST)
+            delivery, names = Delivery(VISIT, 2), ["1.dcm", "2.dcm", "9.dcm"]
+        store(publisher, clean(1))
+        store(publisher, clean(2))
+        with suppress(Crash, Failure), fault_at(nth, error) as calls:
+            publisher.publish(delivery)
+        days = [path for path in (root / "export").glob("DICOM/*/*") if not any(path.iterdir())]
+        assert days == [], f"an empty day after call {nth}"
+        for entry in index.in_state("publishing"):
+            publisher.resume(entry.delivery, entry.path)
+        if index.state(delivery) == "receiving":
+            publisher.publish(delivery)
+        assert index.state(delivery) == "published", nth
+        assert tree(root / "export") == visit_tree(*names), nth
+        left = {path.name for path in staging.root.iterdir()}
+        assert left <= {".publishing"}, nth
+        if calls["all"] < nth:
+            assert nth > 10
+            return
+    pytest.fail("the fault never stopped firing")
+
+
+def test_a_publication_begun_yesterday_and_never_seen_goes_to_today(publisher, monkeypatch):
+    store(publisher, clean(1))
+    publisher.index.begin_publishing(FIRST, "DICOM/2031/20310202/" + VISIT)
+    assert publisher.resume(FIRST, "DICOM/2031/20310202/" + VISIT) == PLACE
+    assert tree(publisher.export) == visit_tree("1.dcm")
+
+
+def test_a_failed_disk_says_so(publisher, monkeypatch):
+    store(publisher, clean(1))
+
+    def broken(_path):
+        raise OSError(errno.EIO, "EIO")
+
+    monkeypatch.setattr(publish, "_write_ready", broken)
+    with pytest.raises(Failure) as caught:
+        publisher.publish(FIRST)
+    assert caught.value.outcome is Outcome.STORAGE_FAULT
+    assert publisher.index.state(FIRST) == "publishing"
