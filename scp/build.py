@@ -1,0 +1,211 @@
+"""The only place where parts are put together; everything is checked here before a port answers or a process forks."""
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from scp.admission import Admission, rules
+from scp.config import Config
+from scp.db.index import Index
+from scp.db.linkage import Linkage
+from scp.deidentify.compile import Policy
+from scp.deidentify.compile import compile as compile_plan
+from scp.deidentify.plan import Plan
+from scp.deidentify.recipe import find, read
+from scp.intake import Intake
+from scp.layouts import LAYOUTS, Layout
+from scp.metrics import Metrics
+from scp.outcome import Failure
+from scp.steward.publish import Publisher
+from scp.steward.steward import Steward
+from scp.store import keys
+from scp.store.quarantine import Quarantine
+from scp.store.staging import Staging
+
+_LOCK_SECONDS = 5.0
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class StartError(ValueError):
+    """The node cannot start as it is configured; its text is one sentence that says what and where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """What has been read and checked before the fork: no connection is open in it, and it is never changed."""
+
+    config: Config
+    keys: keys.Keys
+    plan: Plan
+    layout: Layout
+    id: str
+    made: Sequence[Path]
+    lock: int = field(repr=False)
+
+
+def prepare(config: Config) -> Node:
+    """Check everything, make what a first start needs, and hold the node's lock.
+
+    Raises StartError, KeyFileError, RecipeError or DatabaseError, each with one sentence for the operator.
+    """
+    plan = recipe_of(config)
+    layout = layout_of(config)
+    for folder in (config.state, config.export):
+        _make(folder)
+    lock = _lock(config.state / "node.lock")
+    made = _keys(config)
+    held = keys.load(config.keys)
+    linkage = Linkage(config.linkage_path, held.linkage)
+    index = Index(config.index_path)
+    try:
+        node = linkage.open()
+        index.open(node)
+    finally:
+        linkage.close()
+        index.close()
+    Staging(config.export).prepare()
+    Quarantine(config.quarantine, held.officer).prepare()
+    return Node(config, held, plan, layout, node, made, lock)
+
+
+def recipe_of(config: Config) -> Plan:
+    """The compiled plan of the configured recipe; raises RecipeError with file and line."""
+    return compile_plan(read(find(config.recipe)), Policy(protocols=dict(config.protocols)))
+
+
+def intake(node: Node, metrics: Metrics) -> Intake:
+    """The walk, for one worker process; opens the databases, so call it after the fork."""
+    config = node.config
+    return Intake(
+        rules=rules(Admission(config=config, free_bytes=partial(free_bytes, config))),
+        identity=node.plan.identity,
+        deidentify=node.plan.apply,
+        linkage=Linkage(config.linkage_path, node.keys.linkage),
+        index=Index(config.index_path),
+        staging=Staging(config.export),
+        quarantine=Quarantine(config.quarantine, node.keys.officer),
+        metrics=metrics,
+    )
+
+
+def steward(config: Config, metrics: Metrics) -> Steward:
+    """The steward, for a process of its own or an operator's command."""
+    index = Index(config.index_path)
+    publisher = Publisher(config.export, Staging(config.export), index, layout_of(config))
+    return Steward(index, publisher, metrics, config.visit_quiet_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What the node holds, for those who look at it from outside: counts by state and outcome, never a name."""
+
+    config: Config
+    index: Index
+
+    def visits(self) -> dict[str, int]:
+        """Visits by the state of their latest delivery."""
+        return {row["state"]: row["visits"] for row in self.index.listing("visits_by_state")}
+
+    def quarantined(self) -> dict[str, int]:
+        """Sealed originals by outcome."""
+        return {row["outcome"]: row["instances"] for row in self.index.listing("quarantine_by_outcome")}
+
+    def quarantine_bytes(self) -> int:
+        """Bytes of the originals that were sealed."""
+        return sum(row["bytes"] for row in self.index.listing("quarantine_by_outcome"))
+
+    def free_bytes(self) -> dict[str, int]:
+        """Room left by folder; raises OSError."""
+        return free_bytes(self.config)
+
+    def troubles(self) -> list[str]:
+        """Why the node could not store an instance now, one fixed sentence each."""
+        found = []
+        try:
+            self.index.listing("totals")
+        except Failure:
+            found.append("the index does not answer")
+        try:
+            if min(self.free_bytes().values()) < self.config.min_free_bytes:
+                found.append("a disk is filled up to min_free_bytes")
+        except OSError:
+            found.append("a disk does not say how much room it has")
+        return found
+
+
+def glance(config: Config) -> Glance:
+    """Opens the index, so call it after the fork."""
+    return Glance(config, Index(config.index_path))
+
+
+def free_bytes(config: Config) -> dict[str, int]:
+    """What is left on the disk of each folder that is written to, by its name in the configuration."""
+    return {name: shutil.disk_usage(getattr(config, name)).free for name in ("export", "state")}
+
+
+def warnings(config: Config) -> list[str]:
+    """What works but should not stay so, one sentence each."""
+    open_to_all = not config.peers and not config.networks
+    if open_to_all and not config.host not in _LOOPBACK:
+        return ["any calling AE title from any address may push: name the PACS in [[peers]], or set networks"]
+    return []
+
+
+def is_running(config: Config) -> bool:
+    """Whether a node holds the lock of this state folder."""
+    path = config.state / "node.lock"
+    if not path.exists():
+        return False
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def layout_of(config: Config) -> Layout:
+    """The configured layout; raises StartError for a name that no layout has."""
+    if config.layout not in LAYOUTS:
+        origin = config.origins.get("layout", "layout")
+        raise StartError(f'{origin}: there is no layout "{config.layout}"; there are {", ".join(LAYOUTS)}')
+    return LAYOUTS[config.layout]
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            raise PermissionError
+    except OSError as error:
+        raise StartError(f"{folder}: cannot be made or written to ({type(error).__name__})") from error
+
+
+def _keys(config: Config) -> Sequence[Path]:
+    """Keys are made on the very first start only: with a database there, missing keys are lost keys."""
+    if keys.missing(config.keys) and not config.linkage_path.exists() and not config.index_path.exists():
+        return keys.init(config.keys)
+    return ()
+
+
+def _lock(path: Path, waiting: Callable[[float], None] = time.sleep) -> int:
+    """Held by the supervisor and inherited by its children: a second node on the same state would publish twice."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                os.close(descriptor)
+                raise StartError(f"{path.parent}: another node runs on this state folder") from None
+            waiting(0.05)  # the workers of one that was killed are just going
+        else:
+            return descriptor

@@ -1,0 +1,66 @@
+"""The command `cloakroom`, one file a verb.
+
+Exit codes: 0 done; 1 what was asked for is not there or did not come about; 2 the command, the configuration, a key,
+the recipe or a database is not as it must be, and nothing was started or changed.
+"""
+
+import sys
+
+import typer
+
+from scp import __version__
+from scp.build import StartError
+from scp.cli import config, demo, keys, quarantine, recipe, serve, status, visit
+from scp.cli.output import REFUSED
+from scp.config import ConfigError
+from scp.db.engine import DatabaseError
+from scp.deidentify.recipe import RecipeError
+from scp.outcome import Failure
+from scp.store.keys import KeyFileError
+
+REFUSALS = (ConfigError, DatabaseError, Failure, KeyFileError, RecipeError, StartError)
+
+app = typer.Typer(
+    name="cloakroom",
+    help="A DICOM node that de-identifies what a PACS pushes and hands whole visits to the MIP Data Factory.",
+    epilog="Exit codes: 0 done, 1 not there or not come about, 2 refused before anything was started or changed.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # they print local variables, and those hold patients
+    add_completion=False,
+)
+
+VERBS = (("serve", serve.serve), ("demo", demo.demo), ("status", status.status))
+GROUPS = (
+    ("visit", visit.app),
+    ("quarantine", quarantine.app),
+    ("recipe", recipe.app),
+    ("config", config.app),
+    ("keys", keys.app),
+)
+
+for _name, _verb in VERBS:
+    app.command(_name)(_verb)
+for _name, _group in GROUPS:
+    app.add_typer(_group, name=_name)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"cloakroom {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    del version
+
+
+def main() -> None:
+    """Run the command line; what is refused is one sentence on stderr and exit code 2."""
+    try:
+        app()
+    except REFUSALS as error:
+        typer.echo(f"cloakroom: {error}", err=True)
+        sys.exit(REFUSED)

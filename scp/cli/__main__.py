@@ -1,0 +1,5 @@
+"""`python -m scp.cli`: the command without its script."""
+
+from scp.cli import main
+
+main()

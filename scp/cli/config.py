@@ -1,0 +1,41 @@
+"""`cloakroom config`: what the node is told, and whether it can be."""
+
+from pathlib import Path
+
+import typer
+
+from scp import build
+from scp.cli.output import ConfigOption, JsonOption, listing
+from scp.config import load, rows
+from scp.store import keys
+
+app = typer.Typer(
+    help="What the node is told: cloakroom.toml with CLOAKROOM_* variables over it.", no_args_is_help=True
+)
+
+
+@app.command()
+def show(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Print every setting, its value and where that came from. Keys are files and never stand here."""
+    found = [row._asdict() for row in rows(load(config))]
+    columns = list(found[0]) if as_json else ["key", "value", "origin"]
+    listing(found, columns, as_json=as_json, nothing="")
+
+
+@app.command()
+def check(config: ConfigOption = None) -> None:
+    """Check configuration, keys and recipe as `serve` would, without starting or changing anything."""
+    settings = load(config)
+    plan = build.recipe_of(settings)
+    build.layout_of(settings)
+    if keys.missing(settings.keys):
+        typer.echo(f"no keys yet in {settings.keys}; `cloakroom serve` makes them on its first start")
+    else:
+        held = keys.load(settings.keys)
+        if held.private_half is not None:
+            typer.echo(f"warning: {held.private_half} opens the quarantine; move it to the data-protection officer")
+    for warning in build.warnings(settings):
+        typer.echo(f"warning: {warning}")
+    source = config or Path("cloakroom.toml")
+    origin = source if source.exists() else "defaults and environment"
+    typer.echo(f"{origin}: in order; recipe {settings.recipe} ({plan.digest[:16]})")

@@ -1,0 +1,127 @@
+"""`cloakroom serve`: the node, until it is told to stop."""
+
+import signal
+import socket
+import sys
+import threading
+from functools import partial
+
+import typer
+
+from scp import __version__, admission, build, log, web
+from scp.cli.output import ConfigOption
+from scp.config import Config, load, prepare_process
+from scp.metrics import Metrics, declare_node
+from scp.receive.board import Board, State
+from scp.receive.door import FrontDoor
+from scp.receive.negotiation import storage_sop_classes
+from scp.receive.supervisor import Child, bind, supervise
+from scp.receive.worker import run_worker
+
+STEWARD, WEB = "steward", "web"
+
+
+def serve(config: ConfigOption = None) -> None:
+    """Start the node and serve until SIGTERM or ^C, which let associations end before it goes.
+
+    Everything is checked before a port answers: configuration, keys (made on the very first start), recipe, databases
+    and ports. What is not in order is one sentence, and nothing is started. The log goes to stderr.
+    """
+    settings = load(config)
+    log.configure(settings.log_format, settings.log_level)
+    listener = _bound(settings, "host", "port")
+    status = _bound(settings, "http_host", "http_port")
+    node = build.prepare(settings)
+    _announce(node)
+    raise typer.Exit(_run(node, listener, status))
+
+
+def _bound(config: Config, host: str, port: str) -> socket.socket:
+    address, number = getattr(config, host), getattr(config, port)
+    try:
+        return bind(address, number)
+    except OSError as error:
+        origin = config.origins.get(port) or config.origins.get(host) or f"CLOAKROOM_{port.upper()}"
+        raise build.StartError(f"{origin}: {address}:{number} cannot be listened on ({error.strerror})") from error
+
+
+def _announce(node: build.Node) -> None:
+    config = node.config
+    for path in node.made:
+        typer.echo(f"made {path}")
+    if node.keys.private_half is not None:
+        typer.echo(f"warning: {node.keys.private_half} opens the quarantine; move it to the data-protection officer")
+    for warning in build.warnings(config):
+        typer.echo(f"warning: {warning}")
+    typer.echo(f"AE title   {config.ae_title}")
+    typer.echo(f"address    {config.host}:{config.port}")
+    typer.echo(f"status     http://{config.http_host}:{config.http_port}/readyz and /metrics")
+    typer.echo(f"recipe     {config.recipe} ({node.plan.digest[:16]})")
+    typer.echo(f"visits     {config.export / 'DICOM'}, each once it was quiet for {config.visit_quiet_seconds:g} s")
+    typer.echo(f"send to it storescu -aec {config.ae_title} -R +sd +r {config.host} {config.port} FOLDER")
+    sys.stdout.flush()
+
+
+def _run(node: build.Node, listener: socket.socket, status: socket.socket) -> int:
+    config = node.config
+    prepare_process(config)
+    metrics = declare_node(config.metrics_dir)
+    names = [*(f"worker-{number}" for number in range(1, config.workers + 1)), STEWARD, WEB]
+    board = Board(names)
+    children = [
+        Child(name, partial(_work, node, metrics, board, slot, listener), listens=True)
+        for slot, name in enumerate(names[: config.workers])
+    ]
+    children.append(Child(STEWARD, partial(_steward, node, metrics, board, config.workers)))
+    children.append(Child(WEB, partial(_web, node, metrics, board, config.workers + 1, status)))
+    return supervise(listener, children, board, drain_timeout=config.limits.drain_seconds)
+
+
+def _work(node: build.Node, metrics: Metrics, board: Board, slot: int, listener: socket.socket) -> None:
+    metrics.identify(f"worker-{slot + 1}")
+    config = node.config
+    door = FrontDoor(
+        limits=config.limits,
+        sop_classes=frozenset(config.sop_classes) or storage_sop_classes(),
+        admit=admission.admit(config),
+        take=build.intake(node, metrics).take,
+        metrics=metrics,
+    )
+    run_worker(listener, door, board, slot)
+
+
+def _steward(node: build.Node, metrics: Metrics, board: Board, slot: int) -> None:
+    metrics.identify(STEWARD)
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
+    build.steward(node.config, metrics).run(stop, node.config.steward_seconds, partial(board.beat, slot))
+
+
+def _web(node: build.Node, metrics: Metrics, board: Board, slot: int, status: socket.socket) -> None:
+    metrics.identify(WEB)
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
+    glance = build.glance(node.config)
+    signs = web.Signs(
+        version=__version__,
+        recipe=node.plan.digest[:16],
+        health=lambda: _health(board, glance),
+        visits=glance.visits,
+        quarantined=glance.quarantined,
+        quarantine_bytes=glance.quarantine_bytes,
+        free_bytes=glance.free_bytes,
+        restarts=lambda: _restarts(board),
+    )
+    web.run(status, web.Pages(metrics.registry, signs), stop, partial(board.beat, slot))
+
+
+def _health(board: Board, glance: build.Glance) -> web.Health:
+    if board.state is not State.READY:
+        why = "the node is starting" if board.state is State.STARTING else "the node is being shut down"
+        return web.Health(ready=False, reasons=(why,))
+    troubles = tuple(glance.troubles())
+    return web.Health(ready=not troubles, reasons=troubles)
+
+
+def _restarts(board: Board) -> int:
+    return sum(child.restarts for child in board.children())

@@ -1,0 +1,43 @@
+"""`cloakroom status`: the node at a glance."""
+
+from typing import Any
+
+from scp import build
+from scp.cli.output import ConfigOption, JsonOption, record, when
+from scp.config import Config, load
+from scp.store import keys
+
+
+def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Show the node at a glance: whether it runs, what it took, visits by state, quarantine by outcome, disk left."""
+    record(_glance(load(config)), as_json=as_json)
+
+
+def _glance(config: Config) -> dict[str, Any]:
+    glance: dict[str, Any] = {
+        "ae_title": config.ae_title,
+        "address": f"{config.host}:{config.port}",
+        "status_url": f"http://{config.http_host}:{config.http_port}/",
+        "running": build.is_running(config),
+        "recipe": f"{config.recipe} ({build.recipe_of(config).digest[:16]})",
+        **_held(config),
+    }
+    if config.state.exists() and config.export.exists():
+        glance["free_bytes"] = build.free_bytes(config)
+    if not keys.missing(config.keys) and (private := keys.load(config.keys).private_half) is not None:
+        glance["warning"] = f"{private} opens the quarantine; move it to the data-protection officer"
+    return glance
+
+
+def _held(config: Config) -> dict[str, Any]:
+    if not config.index_path.exists():
+        return {"instances": 0, "visits": {}, "quarantine": {}}
+    glance = build.glance(config)
+    totals = glance.index.listing("totals")[0]
+    return {
+        "instances": totals["instances"],
+        "bytes": totals["bytes"],
+        "last_stored": when(totals["last_stored"]),
+        "visits": glance.visits(),
+        "quarantine": glance.quarantined(),
+    }

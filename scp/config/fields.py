@@ -1,0 +1,182 @@
+"""Every setting of a node, with its default and what it is for; each is documented in docs/configuration.md."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from scp.config.file import KeyPath
+from scp.config.kinds import (
+    Bytes,
+    Count,
+    Folder,
+    Kind,
+    Networks,
+    Port,
+    Protocols,
+    Seconds,
+    Shown,
+    Switch,
+    Text,
+    Title,
+    Uids,
+)
+
+PREFIX = "CLOAKROOM_"
+
+
+def _workers() -> int:
+    return min(4, len(os.sched_getaffinity(0)))
+
+
+class Limits(BaseModel):
+    """What the front door takes from a stranger before it hangs up; the reasons stand in docs/configuration.md."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_pdu_bytes: Bytes = Field(default=131_072, description="Longest P-DATA-TF PDU received, advertised to the peer.")
+    max_instance_bytes: Bytes = Field(default=2_147_483_648, description="Longest data set received.")
+    max_associations: Count = Field(default=200, description="Associations open at once in one worker.")
+    max_unassociated: Count = Field(default=256, description="Connections in one worker that have no association yet.")
+    max_unassociated_per_address: Count = Field(default=16, description="The same, from one source address.")
+    artim_seconds: Seconds = Field(default=30.0, description="From the connection to its complete A-ASSOCIATE-RQ.")
+    header_seconds: Seconds = Field(default=10.0, description="From the first byte of a PDU to its complete header.")
+    body_seconds: Seconds = Field(default=10.0, description="For the body of a PDU, besides 1 s for each 64 KiB.")
+    idle_seconds: Seconds = Field(default=300.0, description="Between two messages of an association.")
+    instance_seconds: Seconds = Field(default=900.0, description="For one whole C-STORE request.")
+    drain_seconds: Seconds = Field(default=30.0, description="For open associations to end after SIGTERM.")
+
+
+class PeerRule(BaseModel):
+    """One calling AE title that may associate, and from where."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ae_title: Title = Field(description="Calling AE title, compared without the spaces around it.")
+    networks: Networks = Field(default=(), description="Source networks of this title; none means any.")
+
+
+class Config(BaseSettings):
+    """Every setting of a node: `load` makes it from the surroundings, `Config(...)` from what is passed."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix=PREFIX, env_nested_delimiter="__")
+
+    ae_title: Title = Field(default="CLOAKROOM", description="The node's own AE title.")
+    host: Text = Field(default="127.0.0.1", description="Address the DICOM port is bound to.")
+    port: Port = Field(default=11112, description="DICOM port.")
+    http_host: Text = Field(default="127.0.0.1", description="Address the status port is bound to.")
+    http_port: Port = Field(default=8080, description="Status port: /metrics, /healthz, /readyz.")
+    workers: Annotated[Count, Shown("the CPUs it may use, at most 4")] = Field(
+        default_factory=_workers, description="Worker processes that serve associations."
+    )
+    state: Folder = Field(
+        default=Path("var/state"), description="Folder of databases, keys and quarantine: identified."
+    )
+    export: Folder = Field(
+        default=Path("var/export"), description="Folder that holds DICOM/, the tree of published visits: de-identified."
+    )
+    recipe: Text = Field(default="mip", description="De-identification recipe: a name in deid_recipes/ or a file.")
+    visit_quiet_seconds: Seconds = Field(
+        default=300.0, description="A visit is published when nothing came for so long."
+    )
+    steward_seconds: Seconds = Field(default=1.0, description="How often the steward looks for quiet visits.")
+    layout: Text = Field(default="dated", description="Shape of the export tree: dated, daily or flat.")
+    consent: Annotated[Literal["assumed"], Kind('"assumed"')] = Field(
+        default="assumed", description="Where consent is known from; assumed: the peers send only consented patients."
+    )
+    require_called_ae_title: Switch = Field(
+        default=True, description="Whether an association must call the node by its own AE title."
+    )
+    peers: Annotated[tuple[PeerRule, ...], Kind("a list of [[peers]] tables")] = Field(
+        default=(), description="Who may call, as [[peers]] tables of ae_title and networks; none means anybody."
+    )
+    networks: Networks = Field(default=(), description="Source networks connections are accepted from; none means any.")
+    sop_classes: Uids = Field(default=(), description="SOP Class UIDs accepted; none means every storage class.")
+    protocols: Protocols = Field(
+        default_factory=dict, description='Series descriptions kept: "as sent" = "as written", one a line.'
+    )
+    min_free_bytes: Bytes = Field(
+        default=268_435_456, description="Room that stays free on the disks; below it C-STORE is answered A700."
+    )
+    log_format: Annotated[Literal["auto", "json", "pretty"], Kind('"auto", "json" or "pretty"')] = Field(
+        default="auto", description="Form of the log on stderr; auto: pretty on a terminal, else JSON lines."
+    )
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Kind('"debug", "info", "warning" or "error"')
+    ] = Field(default="info", description="Least level that is logged.")
+    limits: Annotated[Limits, Kind("a [limits] table")] = Field(
+        default_factory=Limits, description="Limits of the front door."
+    )
+
+    _origins: Mapping[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def origins(self) -> Mapping[str, str]:
+        """Where each value that is no default came from: `file:line` or the variable's name, by dotted key."""
+        return self._origins
+
+    @classmethod
+    def settings_customise_sources(  # noqa: D102  pydantic-settings' own hook
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)  # only `load` looks around, so that Config() is the same everywhere
+
+    @field_validator("export")
+    @classmethod
+    def _apart(cls, export: Path, info: ValidationInfo) -> Path:
+        """Identified and de-identified trees hold nothing of each other."""
+        state = info.data.get("state")
+        if state is not None:
+            ours, theirs = export.absolute().resolve(), state.absolute().resolve()
+            if ours == theirs or ours in theirs.parents or theirs in ours.parents:
+                raise PydanticCustomError("state_and_export", "export and state must not lie inside each other")
+        return export
+
+    @property
+    def keys(self) -> Path:
+        """Folder of the key files."""
+        return self.state / "keys"
+
+    @property
+    def quarantine(self) -> Path:
+        """Folder of the sealed originals."""
+        return self.state / "quarantine"
+
+    @property
+    def index_path(self) -> Path:
+        """Database of the pseudonymous index."""
+        return self.state / "index.db"
+
+    @property
+    def linkage_path(self) -> Path:
+        """Database of the linkage: identified, encrypted."""
+        return self.state / "linkage.db"
+
+    @property
+    def metrics_dir(self) -> Path:
+        """Folder through which the node's processes add up their metrics."""
+        return self.state / "run" / "metrics"
+
+
+def settings() -> Iterator[tuple[KeyPath, FieldInfo]]:
+    """Every setting with its path of keys, those of [limits] one by one, in the order they are documented."""
+    for name, field in Config.model_fields.items():
+        if name == "limits":
+            yield from (((name, inner), inner_field) for inner, inner_field in Limits.model_fields.items())
+        else:
+            yield (name,), field
+
+
+def variable(key: KeyPath) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + "__".join(str(part) for part in key).upper()

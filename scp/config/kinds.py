@@ -1,0 +1,124 @@
+"""The kinds of value a configuration holds: how each is checked and what an error calls it."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
+from pydantic_settings import NoDecode
+
+_UID = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))+")
+_UID_LENGTH = 64
+_DESCRIPTION_LENGTH = 50
+_DESCRIPTION_FORBIDDEN = re.compile(r'[/*"$`\\;]|\.\.|[\x00-\x1f\x7f]')
+_TITLE = re.compile(r"[!-\[\]-~](?:[ -\[\]-~]{0,14}[!-\[\]-~])?")
+_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+class Variable(str):
+    """A value from an environment variable: there everything is text, in a file text is no number."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What an error says the value is not."""
+
+    says: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How a computed default is written down where machines differ."""
+
+    default: str
+
+
+def _number(convert: type[int] | type[float]) -> Callable[[object], object]:
+    return lambda value: convert(value) if isinstance(value, Variable) else value
+
+
+def _truth(value: object) -> object:
+    return _TRUTH.get(value.lower(), value) if isinstance(value, Variable) else value
+
+
+def _words(value: object) -> object:
+    """A list in a variable is written with commas."""
+    return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, Variable) else value
+
+
+def _network(value: object) -> IPv4Network | IPv6Network:
+    if isinstance(value, IPv4Network | IPv6Network):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("not text")  # noqa: TRY004  pydantic takes only ValueError for a wrong value
+    return ip_network(value)
+
+
+def _uid(value: str) -> str:
+    """PS3.5 9.1: numeric components without leading zeros, at most 64 characters."""
+    if len(value) > _UID_LENGTH or not _UID.fullmatch(value):
+        raise ValueError("not a UID")
+    return value
+
+
+def _title(value: str) -> str:
+    """PS3.5 6.2, AE: 1 to 16 characters of the default repertoire, surrounding spaces not significant."""
+    if not _TITLE.fullmatch(value):
+        raise ValueError("not an AE title")
+    return value
+
+
+def _folder(value: Path) -> Path:
+    if "\x00" in str(value) or value == Path():
+        raise ValueError("not a folder")
+    return value
+
+
+def _description(value: str) -> str:
+    if not value.strip() or len(value) > _DESCRIPTION_LENGTH or _DESCRIPTION_FORBIDDEN.search(value):
+        raise ValueError("not a description")
+    return value
+
+
+def _frozen(value: Mapping[str, str]) -> Mapping[str, str]:
+    return MappingProxyType(dict(value))
+
+
+_Whole = Annotated[int, BeforeValidator(_number(int)), Field(strict=True)]
+_Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network)]
+_Uid = Annotated[str, AfterValidator(_uid)]
+_Description = Annotated[str, AfterValidator(_description)]
+
+Port = Annotated[_Whole, Field(ge=1, le=65535), Kind("a port number (1-65535)")]
+Count = Annotated[_Whole, Field(ge=1), Kind("a whole number above 0")]
+Bytes = Annotated[_Whole, Field(ge=1), Kind("a number of bytes above 0")]
+Seconds = Annotated[
+    float,
+    BeforeValidator(_number(float)),
+    Field(strict=True, gt=0, allow_inf_nan=False),
+    Kind("a number of seconds above 0"),
+]
+Switch = Annotated[bool, BeforeValidator(_truth), Field(strict=True), Kind("true or false")]
+Text = Annotated[str, Field(min_length=1), Kind("a text of at least one character")]
+Folder = Annotated[Path, AfterValidator(_folder), Kind("the path of a folder")]
+Title = Annotated[
+    str, AfterValidator(_title), Kind("an AE title (1-16 ASCII characters, no backslash, no space around it)")
+]
+Networks = Annotated[
+    tuple[_Network, ...],
+    NoDecode,
+    BeforeValidator(_words),
+    Kind('a network like "10.1.0.0/16" (the address bits behind the prefix are 0)'),
+]
+Uids = Annotated[tuple[_Uid, ...], NoDecode, BeforeValidator(_words), Kind("a UID (PS3.5 9.1)")]
+Protocols = Annotated[
+    Mapping[str, _Description],
+    AfterValidator(_frozen),
+    Kind(r'a series description (1-50 characters, none of / * " $ ` \ ; and no ".." )'),
+]

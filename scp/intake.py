@@ -1,0 +1,153 @@
+"""The walk of one instance: read this first.
+
+An Arrival (identified, in memory) is examined, admitted, joined to its subject, de-identified, made durable and
+indexed; only then does the wire hear success. Any room may raise `Failure`; what becomes of the original is a row of
+the table in `outcome`.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pydicom.uid import UID_dictionary
+
+from scp import log
+from scp.dataset import read
+from scp.db.index import Delivery, Index
+from scp.db.linkage import Linkage
+from scp.instance import Arrival, DeidentifiedInstance, Identity, Instance, Source, Subject
+from scp.layouts.names import file_name
+from scp.metrics import Metrics
+from scp.outcome import Failure, Outcome
+from scp.store import files
+from scp.store.quarantine import Quarantine
+from scp.store.staging import Staging
+
+IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
+_SOP_CLASS_UID = 0x00080016
+_SOP_INSTANCE_UID = 0x00080018
+_UID = re.compile(r"[0-9]+(\.[0-9]+)+")  # leading zeros are wrong, but scanners send them and no output keeps them
+_UID_LENGTH = 64
+_PIXELS = (0x7FE00010, 0x7FE00008, 0x7FE00009)
+_IMAGES = frozenset(uid for uid, row in UID_dictionary.items() if row[1] == "SOP Class" and "Image Storage" in row[0])
+
+_logger = log.get("intake")
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """The walk with everything it needs; one for each worker process, used by all its associations' threads."""
+
+    rules: Sequence[Callable[[Instance], None]]
+    identity: Callable[[Instance], Identity]
+    deidentify: Callable[[Instance, Subject], DeidentifiedInstance]
+    linkage: Linkage
+    index: Index
+    staging: Staging
+    quarantine: Quarantine
+    metrics: Metrics
+
+    def take(self, arrival: Arrival) -> Outcome:
+        """Carry one instance through the house and return what the wire shall hear; never raises Failure."""
+        try:
+            outcome = self._walk(arrival)
+        except Failure as failure:
+            outcome = self._refuse(arrival, failure)
+        self.metrics.instances.labels(outcome.label).inc()
+        return outcome
+
+    def _walk(self, arrival: Arrival) -> Outcome:
+        with self._step("examine"):
+            instance = examine(arrival)
+            source = self.linkage.source(arrival.sop_instance_uid, arrival.data)
+        with self._step("admission"):
+            for admitted in self.rules:
+                admitted(instance)
+            if self.index.unchanged(source):
+                return Outcome.UNCHANGED
+        with self._step("linkage"):
+            subject = self.linkage.resolve(self.identity(instance))
+        with self._step("deidentify"):
+            clean = self.deidentify(instance, subject)
+        return self._keep(clean, source)
+
+    def _keep(self, clean: DeidentifiedInstance, source: Source) -> Outcome:
+        """Durable file, then committed row, then the answer: never another order."""
+        if self.index.agrees(clean, source):
+            return Outcome.UNCHANGED
+        name = file_name(clean)
+        while True:
+            delivery = self.index.open_delivery(clean)
+            with self.staging.adding(delivery.folder) as folder:
+                if self.index.is_receiving(delivery):
+                    return self._store(folder, name, clean, source, delivery)
+            self.staging.leave(delivery.folder)  # published between the two questions: the next one receives
+
+    def _store(
+        self, folder: int, name: str, clean: DeidentifiedInstance, source: Source, delivery: Delivery
+    ) -> Outcome:
+        with self._step("store"):
+            new = files.place(folder, name, clean.parts, clean.digest)
+        with self._step("index"):
+            try:
+                recorded = self.index.record(clean, source, name, delivery)
+            except Failure as failure:
+                # After a failed disk nothing is known, so nothing is taken away: the steward looks at such files.
+                if new and failure.outcome is not Outcome.STORAGE_FAULT:
+                    files.remove(folder, name)
+                raise
+        if recorded.outcome is Outcome.STORED:
+            self.metrics.stored_bytes.inc(clean.size)
+        elif new and recorded.delivery != delivery:
+            files.remove(folder, name)  # another worker was quicker, into another delivery
+        return recorded.outcome
+
+    def _refuse(self, arrival: Arrival, failure: Failure) -> Outcome:
+        """What the table says of a failure; an original that cannot be sealed was not taken, and the sender hears."""
+        _logger.warning("refused", outcome=failure.outcome.label, why=failure.why, bytes=len(arrival.data))
+        if not failure.outcome.quarantined:
+            return failure.outcome
+        try:
+            self._seal(arrival, failure)
+        except Failure as worse:
+            _logger.error("quarantine_failed", outcome=worse.outcome.label, why=worse.why)
+            return worse.outcome
+        return failure.outcome
+
+    def _seal(self, arrival: Arrival, failure: Failure) -> None:
+        fingerprint = self.linkage.fingerprint(arrival.data)
+        if self.index.quarantined(failure.outcome, fingerprint):
+            return  # a sender that tries again fills no disk
+        entry = self.quarantine.seal(arrival, failure)
+        if not self.index.record_quarantine(entry, failure, fingerprint, len(arrival.data)):
+            self.quarantine.forget(failure.outcome.label, entry)
+
+    @contextmanager
+    def _step(self, step: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.metrics.step_seconds.labels(step).observe(time.perf_counter() - start)
+
+
+def examine(arrival: Arrival) -> Instance:
+    """Check that the data set is complete and that command, data set and presentation context name the same object.
+
+    Raises Failure MISMATCHED (PS3.4 B.2.2: the data set's own class and instance count), INCOMPLETE or MALFORMED.
+    """
+    dataset = read(arrival.data, explicit=arrival.transfer_syntax != IMPLICIT_VR_LITTLE_ENDIAN)
+    if arrival.sop_class_uid != arrival.context_class:
+        raise Failure(Outcome.MISMATCHED, "AffectedSOPClassUID is not the presentation context's abstract syntax")
+    if dataset.text(_SOP_CLASS_UID) != arrival.sop_class_uid:
+        raise Failure(Outcome.MISMATCHED, "SOPClassUID is not the command's AffectedSOPClassUID")
+    if dataset.text(_SOP_INSTANCE_UID) != arrival.sop_instance_uid:
+        raise Failure(Outcome.MISMATCHED, "SOPInstanceUID is not the command's AffectedSOPInstanceUID")
+    if len(arrival.sop_instance_uid) > _UID_LENGTH or not _UID.fullmatch(arrival.sop_instance_uid):
+        raise Failure(Outcome.MISMATCHED, "SOPInstanceUID is no UID as PS3.5 9.1 defines it")
+    if arrival.sop_class_uid in _IMAGES and not any(dataset.find(tag) for tag in _PIXELS):
+        # Cut between two elements, no length is wrong; but an image has pixels (PS3.3 C.7.6.3), and they come last.
+        raise Failure(Outcome.INCOMPLETE, "an image without pixel data")
+    return Instance(arrival, dataset)

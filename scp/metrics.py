@@ -1,0 +1,133 @@
+"""Every metric of the node, declared once; the processes of a node add theirs up through files."""
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from scp.outcome import Outcome
+
+RESULTS = ("accepted", "rejected", "released", "aborted", "failed")
+COMMANDS = ("c_store", "c_echo", "other")
+STEPS = ("receive", "examine", "admission", "linkage", "deidentify", "store", "index", "respond")
+BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+_SLOT = re.compile(r"[a-z0-9-]+")
+
+
+@dataclass
+class _Slot:
+    """Which of the node's processes this one is: a restarted worker goes on in its predecessor's file."""
+
+    name: str = "supervisor"
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """The metrics by name; label values are closed sets, all there from the start with 0."""
+
+    instances: Counter
+    received_bytes: Counter
+    stored_bytes: Counter
+    associations: Counter
+    associations_open: Gauge
+    dimse: Counter
+    step_seconds: Histogram
+    published_visits: Counter
+    published_instances: Counter
+    registry: CollectorRegistry
+    _slot: _Slot = field(default_factory=_Slot, repr=False)
+
+    def identify(self, slot: str) -> None:
+        """Say, in a child just forked, which one it is ([a-z0-9-]+, one living process each); else ValueError."""
+        if not _SLOT.fullmatch(slot):
+            raise ValueError(f"{slot!r} is not a slot's name")
+        self._slot.name = slot
+        self.associations_open.set(0)  # what a predecessor held open is closed
+
+
+def declare(registry: CollectorRegistry | None = None) -> Metrics:
+    """The metrics of one process on its own, as tests and short commands want them."""
+    return _declare(registry or CollectorRegistry(), values.MutexValue, _Slot())
+
+
+def declare_node(folder: Path) -> Metrics:
+    """The metrics of a node, declared before it forks, starting at 0; `registry` adds up what its processes wrote.
+
+    `folder` is the one given to `config.prepare_process`.
+    """
+    for stale in folder.glob("*.db"):
+        stale.unlink()
+    slot = _Slot()
+    metrics = _declare(CollectorRegistry(), values.MultiProcessValue(lambda: slot.name), slot)  # type: ignore[no-untyped-call]
+    metrics.registry.register(MultiProcessCollector(None, path=str(folder)))  # type: ignore[no-untyped-call]
+    return metrics
+
+
+def _declare(registry: CollectorRegistry, value_class: Any, slot: _Slot) -> Metrics:  # noqa: ANN401  untyped upstream
+    """In a node the metrics stay out of the registry: they come back out of the files, added up."""
+    own = registry if value_class is values.MutexValue else None
+    with _keeping_values_in(value_class):
+        return Metrics(
+            instances=_counter(
+                "cloakroom_instances_total",
+                "Instances answered, by outcome.",
+                own,
+                "outcome",
+                [outcome.label for outcome in Outcome],
+            ),
+            received_bytes=Counter("cloakroom_received_bytes_total", "Bytes of data sets received.", registry=own),
+            stored_bytes=Counter("cloakroom_stored_bytes_total", "Bytes of files stored.", registry=own),
+            associations=_counter(
+                "cloakroom_associations_total", "Associations, by what became of them.", own, "result", RESULTS
+            ),
+            associations_open=Gauge(
+                "cloakroom_associations_open", "Associations open now.", registry=own, multiprocess_mode="livesum"
+            ),
+            dimse=_counter("cloakroom_dimse_total", "DIMSE requests, by command.", own, "command", COMMANDS),
+            step_seconds=_steps(own),
+            published_visits=Counter(
+                "cloakroom_published_visits_total", "Visits published, late arrivals included.", registry=own
+            ),
+            published_instances=Counter(
+                "cloakroom_published_instances_total", "Instances in published visits.", registry=own
+            ),
+            registry=registry,
+            _slot=slot,
+        )
+
+
+def _counter(name: str, text: str, registry: CollectorRegistry | None, label: str, known: Iterable[str]) -> Counter:
+    counter = Counter(name, text, [label], registry=registry)
+    for value in known:
+        counter.labels(value)
+    return counter
+
+
+def _steps(registry: CollectorRegistry | None) -> Histogram:
+    histogram = Histogram(
+        "cloakroom_step_seconds",
+        "Time an instance takes in each step of its walk.",
+        ["step"],
+        registry=registry,
+        buckets=BUCKETS,
+    )
+    for step in STEPS:
+        histogram.labels(step)
+    return histogram
+
+
+@contextmanager
+def _keeping_values_in(value_class: Any) -> Iterator[None]:  # noqa: ANN401  untyped upstream
+    """prometheus_client takes the class from a module variable, chosen at import; here it is chosen at declaration."""
+    before = values.ValueClass
+    values.ValueClass = value_class
+    try:
+        yield
+    finally:
+        values.ValueClass = before

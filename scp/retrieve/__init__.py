@@ -1,0 +1,1 @@
+"""The back door: where this node asks and other nodes answer."""

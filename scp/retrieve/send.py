@@ -1,0 +1,90 @@
+"""Sends instances to a Storage SCP as a modality would (C-STORE, PS3.4 Annex B)."""
+
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pydicom
+from pydicom import Dataset
+from pynetdicom import AE, evt
+from pynetdicom.association import Association
+from pynetdicom.events import Event
+from pynetdicom.presentation import PresentationContext, build_context
+
+_CONTEXTS = 128  # PS3.8 7.1.1.13: the odd numbers from 1 to 255
+
+
+class SendError(RuntimeError):
+    """No association, or it ended before every instance was answered; says how many were."""
+
+
+def send(  # noqa: PLR0913  host, port and two titles are what DICOM needs
+    instances: Sequence[Dataset | Path],
+    *,
+    host: str,
+    port: int,
+    called: str,
+    calling: str,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[int]:
+    """Send the instances on one association and return their DIMSE statuses in order.
+
+    `progress` hears how many of how many are answered. Data sets need `file_meta` with their transfer syntax. Raises
+    SendError without an association or when it breaks, ValueError for more than 128 kinds of instance.
+    """
+    entity = AE(ae_title=calling)
+    entity.requested_contexts = contexts(instances)
+    connected: list[bool] = []
+    opened = (evt.EVT_CONN_OPEN, _opened, [connected])
+    association = entity.associate(host, port, ae_title=called, evt_handlers=[opened])
+    if not association.is_established:
+        raise SendError(f"{called} at {host}:{port} {_refusal(association) if connected else 'cannot be reached'}")
+    statuses: list[int] = []
+    try:
+        for status in _statuses(association, instances):
+            statuses.append(status)
+            if progress is not None:
+                progress(len(statuses), len(instances))
+    finally:
+        if association.is_established:
+            association.release()
+    return statuses
+
+
+def contexts(instances: Sequence[Dataset | Path]) -> list[PresentationContext]:
+    """One presentation context for each pair of SOP class and transfer syntax that is sent (PS3.7 D.3.2)."""
+    pairs = {_pair(instance): None for instance in instances}
+    if len(pairs) > _CONTEXTS:
+        raise ValueError(f"{len(pairs)} pairs of SOP class and transfer syntax do not fit one association")
+    return [build_context(sop_class, syntax) for sop_class, syntax in pairs]
+
+
+def _pair(instance: Dataset | Path) -> tuple[str, str]:
+    if isinstance(instance, Path):
+        meta = pydicom.filereader.read_file_meta_info(instance)
+        return str(meta.MediaStorageSOPClassUID), str(meta.TransferSyntaxUID)
+    return str(instance.SOPClassUID), str(instance.file_meta.TransferSyntaxUID)
+
+
+def _statuses(association: Association, instances: Sequence[Dataset | Path]) -> Iterator[int]:
+    for count, instance in enumerate(instances):
+        dataset = pydicom.dcmread(instance) if isinstance(instance, Path) else instance
+        try:
+            response = association.send_c_store(dataset)
+        except ValueError:
+            raise SendError(f"no presentation context accepted for instance {count + 1} of {len(instances)}") from None
+        if "Status" not in response:
+            raise SendError(f"the association ended after {count} of {len(instances)} instances")
+        yield int(response.Status)
+
+
+def _refusal(association: Association) -> str:
+    return "rejected the association" if association.is_rejected else "aborted the association"
+
+
+def _opened(event: Event, connected: list[bool]) -> None:
+    """Nagle's algorithm would wait for an acknowledgement between the command and its data set."""
+    connected.append(True)
+    transport = event.assoc.dul.socket
+    if transport is not None and transport.socket is not None:
+        transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -1,0 +1,262 @@
+"""The walk with real databases, folders and quarantine, and a recipe that only names what it was given."""
+
+import errno
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+from doubles import clean, metrics
+from factories import arrival, mr, needles
+from pydicom.config import disable_value_validation
+from pyrage import decrypt, x25519
+
+from scp.db.index import Delivery, Index
+from scp.db.linkage import Linkage
+from scp.instance import Identity
+from scp.intake import Intake, examine
+from scp.layouts import LAYOUTS
+from scp.outcome import Failure, Outcome
+from scp.steward.publish import Publisher
+from scp.store import files
+from scp.store.quarantine import Quarantine
+from scp.store.staging import Staging
+
+OFFICER = x25519.Identity.generate()
+
+
+def identity(instance):
+    return Identity(instance.dataset.text(0x00100020), "", instance.dataset.text(0x0020000D))
+
+
+def deidentify(instance, subject):
+    """Keeps the pixels and nothing else."""
+    uid = hashlib.sha256(subject.secret + instance.arrival.sop_instance_uid.encode()).hexdigest()
+    number = int(instance.dataset.text(0x00200013) or 0)
+    pixels = instance.dataset.find(0x7FE00010)
+    return clean(
+        number,
+        body=bytes(instance.dataset.data[pixels.value : pixels.end]),
+        visit=subject.scan_research_id,
+        pseudonym=subject.pseudonym,
+        sop_instance_uid=f"2.25.{int(uid[:30], 16)}",
+    )
+
+
+@pytest.fixture
+def intake(tmp_path):
+    linkage = Linkage(tmp_path / "linkage.db", bytes(range(32)))
+    index = Index(tmp_path / "index.db")
+    index.open(linkage.open())
+    staging, quarantine = Staging(tmp_path / "export"), Quarantine(tmp_path / "quarantine", str(OFFICER.to_public()))
+    staging.prepare()
+    quarantine.prepare()
+    return Intake((), identity, deidentify, linkage, index, staging, quarantine, metrics())
+
+
+def staged(intake):
+    return sorted(path for path in intake.staging.root.rglob("*.dcm"))
+
+
+def sealed(intake):
+    return sorted(intake.quarantine.root.rglob("*.age"))
+
+
+def count(intake, outcome):
+    return intake.metrics.instances.labels(outcome.label)._value.get()
+
+
+def test_an_instance_is_stored_and_counted(intake):
+    assert intake.take(arrival(mr())) is Outcome.STORED
+    (file,) = staged(intake)
+    (row,) = intake.index.listing("totals")
+    assert (row["instances"], row["bytes"]) == (1, file.stat().st_size)
+    assert count(intake, Outcome.STORED) == 1
+    assert intake.metrics.stored_bytes._value.get() == file.stat().st_size
+
+
+def test_a_resend_does_nothing_and_asks_no_recipe(intake):
+    def never(*_):
+        raise AssertionError
+
+    intake.take(arrival(mr()))
+    again = replace(intake, deidentify=never, identity=never)
+    assert again.take(arrival(mr())) is Outcome.UNCHANGED
+    assert len(staged(intake)) == 1
+
+
+def test_other_bytes_with_the_same_content_change_nothing(intake):
+    intake.take(arrival(mr()))
+    renamed = mr()
+    renamed.PatientName = "Other^Spelling"
+    assert intake.take(arrival(renamed)) is Outcome.UNCHANGED
+    assert len(staged(intake)) == 1
+    assert sealed(intake) == []
+
+
+def test_the_same_uid_with_other_content_is_sealed(intake):
+    intake.take(arrival(mr()))
+    other = mr()
+    other.PixelData = bytes(32)
+    assert intake.take(arrival(other)) is Outcome.CONFLICTING
+    assert len(staged(intake)) == 1
+    (file,) = sealed(intake)
+    assert file.parent.name == "conflicting"
+
+
+def test_the_same_uid_under_another_patient_is_sealed(intake):
+    intake.take(arrival(mr()))
+    assert intake.take(arrival(mr(PatientID="SOMEBODY-ELSE"))) is Outcome.CONFLICTING
+
+
+def test_what_is_sealed_is_the_original_and_only_once(intake):
+    def refuse(_instance):
+        raise Failure(Outcome.BURNED_IN, "BurnedInAnnotation is YES")
+
+    strict = replace(intake, rules=(refuse,))
+    sent = arrival(mr())
+    assert [strict.take(sent), strict.take(sent)] == [Outcome.BURNED_IN] * 2
+    (file,) = sealed(intake)
+    head, _, data = decrypt(file.read_bytes(), [OFFICER]).partition(b"\n")
+    assert data == bytes(sent.data)
+    assert b"burned_in" in head
+    assert staged(intake) == []
+    assert count(intake, Outcome.BURNED_IN) == 2
+
+
+def test_rules_are_asked_in_order_and_the_first_decides(intake):
+    asked = []
+
+    def rule(outcome):
+        def ask(_instance):
+            asked.append(outcome)
+            if outcome:
+                raise Failure(outcome, "no")
+
+        return ask
+
+    strict = replace(intake, rules=(rule(None), rule(Outcome.NOT_CONSENTED), rule(Outcome.BURNED_IN)))
+    assert strict.take(arrival(mr())) is Outcome.NOT_CONSENTED
+    assert asked == [None, Outcome.NOT_CONSENTED]
+    assert sealed(intake) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome"),
+    [
+        ({"context_class": "1.2.840.10008.5.1.4.1.1.2"}, Outcome.MISMATCHED),
+        ({"sop_class_uid": "1.2.840.10008.5.1.4.1.1.2"}, Outcome.MISMATCHED),
+        ({"sop_instance_uid": "1.2.3"}, Outcome.MISMATCHED),
+        ({"data": b""}, Outcome.MISMATCHED),
+    ],
+)
+def test_all_that_names_the_object_must_agree(intake, changes, outcome):
+    assert intake.take(replace(arrival(mr()), **changes)) is outcome
+    assert staged(intake) == []
+    assert len(sealed(intake)) == 1
+
+
+def test_class_in_command_and_context_may_not_agree_on_another_than_the_data_sets(intake):
+    ct = "1.2.840.10008.5.1.4.1.1.2"
+    with pytest.raises(Failure, match="SOPClassUID is not the command's"):
+        examine(replace(arrival(mr()), context_class=ct, sop_class_uid=ct))
+
+
+def test_no_truncation_is_ever_stored(intake):
+    whole = arrival(mr())
+    for length in range(0, len(whole.data), 7):
+        outcome = intake.take(replace(whole, data=whole.data[:length]))
+        assert outcome.quarantined, length
+    assert staged(intake) == []
+
+
+@pytest.mark.parametrize("uid", ["1.2.3/../../etc", "1.2.\n3", "1" * 65, "", "1..2", ".1", "not a uid", "PLANTED^NAME"])
+def test_what_is_no_uid_is_refused(intake, uid):
+    with disable_value_validation():
+        sent = arrival(mr(SOPInstanceUID=uid), sop_instance_uid=uid)
+    assert intake.take(sent) is Outcome.MISMATCHED
+    assert staged(intake) == []
+
+
+def test_an_image_cut_between_two_elements_is_incomplete(intake):
+    dataset = mr()
+    del dataset.PixelData
+    assert intake.take(arrival(dataset)) is Outcome.INCOMPLETE
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"), [(errno.ENOSPC, Outcome.OUT_OF_RESOURCES), (errno.EIO, Outcome.STORAGE_FAULT)]
+)
+@pytest.mark.parametrize("call", ["writev", "fsync", "link"])
+def test_a_disk_that_fails_keeps_nothing_and_acknowledges_nothing(intake, monkeypatch, call, code, outcome):
+    def fail(*_args, **_options):
+        raise OSError(code, os.strerror(code))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files.os, call, fail)
+        assert intake.take(arrival(mr())) is outcome
+    assert staged(intake) == []
+    assert intake.index.listing("totals")[0]["instances"] == 0
+    assert intake.take(arrival(mr())) is Outcome.STORED
+
+
+def test_an_index_without_room_takes_the_file_away_again(intake, monkeypatch):
+    def busy(*_):
+        raise Failure(Outcome.OUT_OF_RESOURCES, "busy")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Index, "record", busy)
+        assert intake.take(arrival(mr())) is Outcome.OUT_OF_RESOURCES
+        assert staged(intake) == []
+    assert intake.take(arrival(mr())) is Outcome.STORED
+
+
+def test_after_a_fault_of_the_index_the_file_stays_and_a_resend_adopts_it(intake, monkeypatch):
+    def broken(*_):
+        raise Failure(Outcome.STORAGE_FAULT, "broken")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Index, "record", broken)
+        assert intake.take(arrival(mr())) is Outcome.STORAGE_FAULT
+    (orphan,) = staged(intake)
+    inode = orphan.stat().st_ino
+    assert intake.take(arrival(mr())) is Outcome.STORED
+    assert staged(intake)[0].stat().st_ino == inode
+
+
+def test_a_quarantine_that_cannot_be_written_is_not_claimed(intake, monkeypatch):
+    def full(*_):
+        raise Failure(Outcome.OUT_OF_RESOURCES, "full")
+
+    monkeypatch.setattr(Quarantine, "seal", full)
+    assert intake.take(replace(arrival(mr()), data=b"x")) is Outcome.OUT_OF_RESOURCES
+    assert intake.index.listing("quarantine") == []
+
+
+def test_late_instances_open_the_next_delivery(intake, tmp_path):
+    intake.take(arrival(mr(InstanceNumber="1")))
+    (row,) = intake.index.listing("visits")
+    publisher = Publisher(tmp_path / "export", intake.staging, intake.index, LAYOUTS["dated"])
+    publisher.publish(Delivery(row["scan_research_id"], 1))
+    late = mr(InstanceNumber="2")
+    late.SOPInstanceUID = "2.25.77"
+    assert intake.take(arrival(late)) is Outcome.STORED
+    assert staged(intake)[0].parent.name == f"{row['scan_research_id']}-2"
+
+
+def test_many_threads_store_each_instance_once(intake):
+    arrivals = [arrival(mr(number)) for number in range(8)] * 4
+    with ThreadPoolExecutor(16) as pool:
+        outcomes = list(pool.map(intake.take, arrivals))
+    assert outcomes.count(Outcome.STORED) == 8
+    assert outcomes.count(Outcome.UNCHANGED) == 24
+    assert len(staged(intake)) == 8
+
+
+def test_nothing_planted_is_found_outside_linkage_and_quarantine(intake, tmp_path):
+    intake.take(arrival(mr()))
+    intake.take(replace(arrival(mr(1)), data=arrival(mr(1)).data[:-1]))
+    raw = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    for word in (*needles(0), *needles(1)):
+        assert word not in raw
