@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from scp.admission import Admission, rules
+from scp.admission import RULES, Admission
 from scp.config import Config
 from scp.db.index import Index
 from scp.db.linkage import Linkage
@@ -81,8 +81,9 @@ def recipe_of(config: Config) -> Plan:
 def intake(node: Node, metrics: Metrics) -> Intake:
     """The walk, for one worker process; opens the databases, so call it after the fork."""
     config = node.config
+    admission = Admission(config=config, free_bytes=partial(free_bytes, config))
     return Intake(
-        rules=rules(Admission(config=config, free_bytes=partial(free_bytes, config))),
+        rules=tuple(rule(admission) for rule in RULES.values()),
         identity=node.plan.identity,
         deidentify=node.plan.apply,
         linkage=Linkage(config.linkage_path, node.keys.linkage),
@@ -151,7 +152,7 @@ def free_bytes(config: Config) -> dict[str, int]:
 def warnings(config: Config) -> list[str]:
     """What works but should not stay so, one sentence each."""
     open_to_all = not config.peers and not config.networks
-    if open_to_all and not config.host not in _LOOPBACK:
+    if open_to_all and config.host not in _LOOPBACK:
         return ["any calling AE title from any address may push: name the PACS in [[peers]], or set networks"]
     return []
 

@@ -153,7 +153,8 @@ def _identity(study: list[Dataset], folder: Path) -> Table:
     for column in ("attribute", "as sent", "as published", "found anywhere"):
         table.add_column(column, overflow="fold")
     for keyword, value in phantom.identity(study).items():
-        found = sum(str(value).encode() in content for content in everything)
+        spellings = {str(value).encode(charset, "ignore") for charset in ("utf-8", "latin-1")}
+        found = sum(any(word in content for word in spellings) for content in everything)
         after = header.get(keyword)
         written = "(removed)" if after is None else str(after) or "(empty)"
         table.add_row(keyword, str(value), written, f"[red]in {found} files[/]" if found else "[green]nowhere[/]")

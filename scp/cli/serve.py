@@ -14,7 +14,7 @@ from scp.config import Config, load, prepare_process
 from scp.metrics import Metrics, declare_node
 from scp.receive.board import Board, State
 from scp.receive.door import FrontDoor
-from scp.receive.negotiation import storage_sop_classes
+from scp.receive.negotiation import STORAGE_CLASSES
 from scp.receive.supervisor import Child, bind, supervise
 from scp.receive.worker import run_worker
 
@@ -82,7 +82,7 @@ def _work(node: build.Node, metrics: Metrics, board: Board, slot: int, listener:
     config = node.config
     door = FrontDoor(
         limits=config.limits,
-        sop_classes=frozenset(config.sop_classes) or storage_sop_classes(),
+        sop_classes=frozenset(config.sop_classes) or STORAGE_CLASSES,
         admit=admission.admit(config),
         take=build.intake(node, metrics).take,
         metrics=metrics,

@@ -1,0 +1,137 @@
+"""A real node in processes of its own, started as its operator starts it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from scp.db.index import Index
+
+SECONDS = 30.0
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def wait(come, what, seconds=SECONDS):
+    """Return what `come` returns as soon as it is true."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := come():
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"waited {seconds} s in vain until {what}")
+
+
+class Node:
+    """One state and one export folder, and the processes that serve them; may be started again after it died."""
+
+    def __init__(self, folder: Path, **settings: object) -> None:
+        self.folder = folder
+        self.state, self.export, self.log = folder / "state", folder / "export", folder / "node.log"
+        self.port, self.http_port = free_port(), free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+        self.settings = {
+            "host": "127.0.0.1",
+            "port": self.port,
+            "http_port": self.http_port,
+            "workers": 2,
+            "state": self.state,
+            "export": self.export,
+            "visit_quiet_seconds": 0.5,
+            "steward_seconds": 0.1,
+            "log_format": "json",
+            **settings,
+        }
+
+    @property
+    def environ(self):
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("CLOAKROOM_")}
+        return kept | {f"CLOAKROOM_{name.upper()}": str(value) for name, value in self.settings.items()}
+
+    def start(self):
+        with self.log.open("ab") as log:
+            command = [sys.executable, "-m", "scp.cli", "serve"]
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=self.environ, cwd=self.folder)
+        wait(self.ready, "the node is ready")
+
+    def stop(self):
+        """SIGTERM, and its exit code; whatever then still lives is killed."""
+        if self.process is None:
+            return None
+        self.process.terminate()
+        try:
+            return self.process.wait(timeout=60)
+        finally:
+            self.process.kill()
+
+    def kill(self):
+        """The supervisor is killed, with -9."""
+        self.process.kill()
+        self.process.wait()
+
+    def kill_a_worker(self):
+        os.kill(self.workers()[0], signal.SIGKILL)
+
+    def workers(self):
+        """Process ids of the living workers, as the log and the kernel have them."""
+        started = [json.loads(line) for line in self.log.read_text().splitlines() if '"child_started"' in line]
+        pids = [entry["pid"] for entry in started if entry["name"].startswith("worker")]
+        return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+    def command(self, *words, check=True):
+        command = [sys.executable, "-m", "scp.cli", *words]
+        return subprocess.run(
+            command, env=self.environ, cwd=self.folder, check=check, capture_output=True, text=True, timeout=60
+        )
+
+    def get(self, path):
+        try:
+            with urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except URLError as error:
+            status = getattr(error, "code", 0)
+            return status, error.read().decode() if status else ""
+        except ConnectionError:
+            return 0, ""
+
+    def ready(self):
+        assert self.process.poll() is None, self.log.read_text()
+        return self.get("/readyz")[0] == 200
+
+    def metric(self, name):
+        """Value of one series of /metrics, written as it stands there."""
+        values = [line for line in self.get("/metrics")[1].splitlines() if line.startswith(f"{name} ")]
+        return float(values[0].split()[-1]) if values else None
+
+    def published(self, count):
+        """Wait until so many files are published, each in a visit that is ready, and return them."""
+
+        def all_there():
+            files = sorted((self.export / "DICOM").rglob("*.dcm"))
+            return files if len(files) == count and all((file.parent / ".ready").exists() for file in files) else None
+
+        return wait(all_there, f"{count} files are published")
+
+    def instances(self):
+        """Rows of the index: pseudonymised UID, file name, digest."""
+        index = Index(self.state / "index.db")
+        try:
+            return index._engine._database().execute("SELECT * FROM instance").fetchall()
+        finally:
+            index.close()
+
+    def clear(self):
+        """Every byte that may hold nothing identified: export root, index, metrics, log."""
+        paths = [path for path in self.export.rglob("*") if path.is_file()]
+        paths += [path for path in self.state.rglob("*") if path.is_file() and "keys" not in path.parts]
+        return {str(path.relative_to(self.folder)): path.read_bytes() for path in [*paths, self.log]}

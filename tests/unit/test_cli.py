@@ -1,0 +1,87 @@
+"""The command line without a node: help, documentation, refusals."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from scp import cli
+from scp.build import StartError
+from scp.config import ConfigError
+from scp.outcome import Failure, Outcome
+
+PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
+
+
+def verbs(command=None, path=("cloakroom",)):
+    """Every verb with its words."""
+    command = command or get_command(cli.app)
+    if hasattr(command, "commands"):
+        for name, inner in command.commands.items():
+            yield from verbs(inner, (*path, name))
+    else:
+        yield " ".join(path), command
+
+
+VERBS = dict(verbs())
+
+
+def test_every_verb_is_documented_and_no_other():
+    assert set(re.findall(r"^\| `(cloakroom [a-z ]+)` \|", PAGE, re.MULTILINE)) == set(VERBS)
+
+
+@pytest.mark.parametrize("words", VERBS)
+def test_help_teaches(words):
+    said = CliRunner().invoke(cli.app, [*words.split()[1:], "--help"])
+    assert said.exit_code == 0
+    assert len(VERBS[words].help or "") > 40
+
+
+@pytest.mark.parametrize("words", [words for words in VERBS if words.endswith(("list", "show", "status"))])
+def test_what_lists_speaks_json(words):
+    assert any("--json" in parameter.opts for parameter in VERBS[words].params)
+
+
+def test_exit_codes_are_documented():
+    assert set(re.findall(r"^\| (\d) \|", PAGE, re.MULTILINE)) == {"0", "1", "2"}
+
+
+@pytest.mark.parametrize(
+    "error", [ConfigError("a.toml:1: no"), StartError("port in use"), Failure(Outcome.STORAGE_FAULT, "the disk failed")]
+)
+def test_a_refusal_is_one_sentence_and_exit_2(error, monkeypatch, capsys):
+    def refuse():
+        raise error
+
+    monkeypatch.setattr(cli, "app", refuse)
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == f"cloakroom: {error}\n"
+
+
+def test_a_wrong_word_is_exit_2(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["cloakroom", "serv"])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 2
+
+
+def test_version():
+    assert re.fullmatch(r"cloakroom \d+\.\d+\.\d+\n", CliRunner().invoke(cli.app, ["--version"]).stdout)
+
+
+@pytest.mark.parametrize(
+    "name", sorted(path.name for path in (Path(__file__).parents[1] / "configs" / "broken").glob("*.toml"))
+)
+def test_broken_configurations_are_refused_by_the_command(name, monkeypatch, capsys):
+    folder = Path(__file__).parents[1] / "configs" / "broken"
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", ["cloakroom", "config", "check", "--config", name])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 2
+    assert (folder / name).with_suffix(".expected").read_text().strip() in capsys.readouterr().err
