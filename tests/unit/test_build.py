@@ -1,0 +1,134 @@
+import os
+
+import pytest
+from doubles import metrics
+from factories import arrival, mr
+
+from scp import build
+from scp.config import Config
+from scp.deidentify.recipe import RecipeError
+from scp.outcome import Failure, Outcome
+from scp.store.keys import KeyFileError
+
+
+@pytest.fixture
+def config(tmp_path):
+    return Config(state=tmp_path / "state", export=tmp_path / "export", min_free_bytes=1)
+
+
+@pytest.fixture
+def node(config):
+    node = build.prepare(config)
+    yield node
+    os.close(node.lock)
+
+
+def test_the_first_start_makes_keys_folders_and_databases(node, config):
+    assert sorted(path.name for path in node.made) == ["linkage.key", "officer.key", "officer.pub"]
+    assert config.index_path.exists()
+    assert config.linkage_path.exists()
+    assert (config.export / ".tmp").is_dir()
+
+
+def test_the_second_start_makes_nothing_and_is_the_same_node(node, config):
+    os.close(os.dup(node.lock))
+    first = node.id
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "_lock", lambda _path: os.open(os.devnull, os.O_RDONLY))
+        second = build.prepare(config)
+    os.close(second.lock)
+    assert (second.id, list(second.made)) == (first, [])
+
+
+def test_one_node_for_one_state(node, config, monkeypatch):
+    monkeypatch.setattr(build, "_LOCK_SECONDS", 0.05)
+    with pytest.raises(build.StartError, match="another node runs on this state folder"):
+        build.prepare(config)
+    assert build.is_running(config)
+
+
+def test_nobody_runs_where_nobody_ever_ran(config):
+    assert not build.is_running(config)
+
+
+def test_the_lock_is_free_again_when_the_node_is_gone(config):
+    os.close(build.prepare(config).lock)
+    assert not build.is_running(config)
+
+
+def test_lost_keys_are_not_replaced(config):
+    os.close(build.prepare(config).lock)
+    for path in config.keys.iterdir():
+        path.unlink()
+    with pytest.raises(KeyFileError, match="is missing"):
+        build.prepare(config)
+    assert list(config.keys.iterdir()) == []
+
+
+def test_a_wrong_recipe_changes_nothing(config):
+    with pytest.raises(RecipeError):
+        build.prepare(config.model_copy(update={"recipe": "there-is-none"}))
+    assert not config.state.exists()
+
+
+def test_a_wrong_layout_changes_nothing(config):
+    with pytest.raises(build.StartError, match='there is no layout "round"; there are dated, daily, flat'):
+        build.prepare(config.model_copy(update={"layout": "round"}))
+    assert not config.state.exists()
+
+
+def test_a_folder_that_cannot_be_made_is_named(config, tmp_path):
+    (tmp_path / "state").write_bytes(b"a file stands here")
+    with pytest.raises(build.StartError, match=r"state: cannot be made or written to \(FileExistsError\)"):
+        build.prepare(config)
+
+
+def test_what_half_written_files_a_dead_node_left_is_gone_after_the_start(config):
+    os.close(build.prepare(config).lock)
+    left = config.export / ".tmp" / "123456789012-1"
+    left.mkdir()
+    (left / ".tmp-7-7").write_bytes(b"half")
+    os.close(build.prepare(config).lock)
+    assert list(left.iterdir()) == []
+
+
+def test_the_parts_work_together(node, config):
+    intake = build.intake(node, metrics())
+    assert intake.take(arrival(mr())) is Outcome.STORED
+    assert intake.take(arrival(mr(BurnedInAnnotation="YES", SOPInstanceUID="2.25.9"))) is Outcome.BURNED_IN
+    glance = build.glance(config)
+    assert glance.visits() == {"receiving": 1}
+    assert glance.quarantined() == {"burned_in": 1}
+    assert glance.quarantine_bytes() > 100
+    assert glance.troubles() == []
+    (visit,) = glance.index.listing("visits")
+    assert build.steward(config, metrics()).publish_now(visit["scan_research_id"])
+
+
+def test_troubles_are_named(node, config, monkeypatch):
+    full = config.model_copy(update={"min_free_bytes": 2**60})
+    assert build.glance(full).troubles() == ["a disk is filled up to min_free_bytes"]
+
+    def broken(*_args, **_options):
+        raise Failure(Outcome.STORAGE_FAULT, "no")
+
+    def gone(_config):
+        raise FileNotFoundError
+
+    glance = build.glance(config)
+    monkeypatch.setattr(type(glance.index), "listing", broken)
+    monkeypatch.setattr(build, "free_bytes", gone)
+    assert glance.troubles() == ["the index does not answer", "a disk does not say how much room it has"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "warned"),
+    [
+        ({}, False),
+        ({"host": "0.0.0.0"}, True),  # noqa: S104
+        ({"host": "0.0.0.0", "networks": ["10.0.0.0/8"]}, False),  # noqa: S104
+        ({"host": "0.0.0.0", "peers": [{"ae_title": "PACS"}]}, False),  # noqa: S104
+    ],
+)
+def test_a_door_open_to_all_is_warned_of(tmp_path, changes, warned):
+    assert bool(build.warnings(Config(**changes))) is warned
