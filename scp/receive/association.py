@@ -1,0 +1,186 @@
+"""One association from its first byte to its last (PS3.8 9.2's state machine, acceptor's side, as one thread)."""
+
+import time
+from typing import TYPE_CHECKING, Final, Protocol
+
+from scp import log
+from scp.outcome import Outcome, Rejection
+from scp.receive import commands, messages, negotiation, storage
+from scp.receive.commands import Command, Field
+from scp.receive.messages import Finished, Messages
+from scp.receive.wire import GRACE_SECONDS, PDU, ProtocolError, Reason, Wire
+
+if TYPE_CHECKING:
+    from scp.receive.door import FrontDoor
+    from scp.receive.negotiation import Context, Request
+
+SUCCESS: Final = 0x0000
+
+_logger = log.get("receive")
+
+
+class Host(Protocol):
+    """The worker as its associations see it."""
+
+    def is_leaving(self) -> bool:
+        """Whether no association may begin any more."""
+
+    def associate(self) -> bool:
+        """Count an association as begun; False when there are as many as there may be."""
+
+    def leave(self) -> None:
+        """Let the worker go, because its disk is not to be trusted."""
+
+
+class Association:
+    """One thread serves one; `result` is what became of it, as the metric names it."""
+
+    def __init__(self, wire: Wire, address: str, door: "FrontDoor", host: Host) -> None:
+        self._wire = wire
+        self._address = address
+        self._door = door
+        self._host = host
+        self._accepted: Request | None = None
+        self._contexts: dict[int, Context] = {}
+        self._served = 0
+        self._why = "a defect of this node"
+        self.result = "failed"
+
+    def serve(self) -> None:
+        """Serve it to its end; whatever the peer does ends here, and the connection is closed."""
+        try:
+            self._converse()
+        except ProtocolError as error:
+            self._abort(error.reason, error.why)
+        except TimeoutError:
+            self._overdue()
+        except OSError:
+            self._end("failed", "connection lost")
+        except MemoryError:
+            self._abort(None, "no memory for what was sent")
+        finally:
+            self._tell()
+            self._wire.close()
+
+    def _converse(self) -> None:
+        request = self._establish()
+        if request is None:
+            return
+        stream = Messages(self._wire, self._door.limits, self._contexts)
+        try:
+            while True:
+                context_id, command = stream.command()
+                self._perform(request, stream, context_id, command)
+                self._served += 1
+        except Finished as end:
+            if end.kind is PDU.RELEASE_RQ:
+                self._wire.send(negotiation.release())
+                self._end("released")
+            else:
+                self._end("aborted", "by the peer")
+
+    def _establish(self) -> "Request | None":
+        """Answer the A-ASSOCIATE-RQ; None where nothing follows."""
+        artim = time.monotonic() + self._door.limits.artim_seconds
+        caps: dict[int, int] = {PDU.ASSOCIATE_RQ: negotiation.MAX_REQUEST_BYTES, PDU.ABORT: 4}
+        kind, body = self._wire.read_pdu(caps, idle=artim, until=artim, grace=GRACE_SECONDS)
+        if kind == PDU.ABORT:
+            self._end("aborted", "by the peer")
+            return None
+        request = self._admit(negotiation.read(bytes(body), self._address))
+        if isinstance(request, Rejection):
+            self._reject(request)
+            return None
+        return self._accept(request)
+
+    def _admit(self, request: "Request | Rejection") -> "Request | Rejection":
+        """The request, or why there is no association for it; who is not known may not learn how busy the node is."""
+        if isinstance(request, Rejection):
+            return request
+        if self._host.is_leaving():
+            return Rejection.DRAINING
+        rejection = self._door.admit(request.peer)
+        if rejection is None and not self._host.associate():
+            return Rejection.CONGESTED
+        return rejection or request
+
+    def _reject(self, rejection: Rejection) -> None:
+        self._wire.send(negotiation.reject(rejection))
+        self.result = "rejected"
+        self._door.metrics.associations.labels("rejected").inc()
+        _logger.warning("association_rejected", address=self._address, rejection=rejection.label)
+
+    def _accept(self, request: "Request") -> "Request":
+        limits = self._door.limits
+        answer, self._contexts = negotiation.accept(request, self._door.sop_classes, limits.max_pdu_bytes)
+        self._wire.send(answer)
+        self._accepted = request
+        self._door.metrics.associations.labels("accepted").inc()
+        _logger.info("association_accepted", address=self._address, count=len(self._contexts))
+        return request
+
+    def _perform(self, request: "Request", stream: Messages, context_id: int, command: Command) -> None:
+        """Carry out one request and answer it."""
+        dimse = self._door.metrics.dimse
+        if command.field is Field.C_STORE_RQ:
+            dimse.labels("c_store").inc()
+            self._store(request, stream, context_id, command)
+            return
+        dimse.labels("c_echo" if command.field is Field.C_ECHO_RQ else "other").inc()
+        if command.has_data_set:
+            stream.data_set(context_id, keep=False)
+        if command.field is Field.C_CANCEL_RQ:
+            return  # nothing here takes long enough to be cancelled
+        status = SUCCESS if command.field is Field.C_ECHO_RQ else commands.UNRECOGNIZED_OPERATION
+        self._respond(request, context_id, command, status)
+
+    def _store(self, request: "Request", stream: Messages, context_id: int, command: Command) -> None:
+        metrics = self._door.metrics
+        start = time.perf_counter()
+        arrival = storage.receive(stream, context_id, self._contexts[context_id], command, request.peer)
+        metrics.step_seconds.labels("receive").observe(time.perf_counter() - start)
+        metrics.received_bytes.inc(len(arrival.data))
+        outcome = storage.take(self._door, arrival)
+        del arrival  # or the next data set would be collected beside it
+        start = time.perf_counter()
+        try:
+            self._respond(request, context_id, command, outcome.status)
+        finally:
+            if outcome is Outcome.STORAGE_FAULT:
+                self._host.leave()
+        metrics.step_seconds.labels("respond").observe(time.perf_counter() - start)
+
+    def _respond(self, request: "Request", context_id: int, command: Command, status: int) -> None:
+        answer = commands.respond(command, status)
+        self._wire.send(messages.encode(context_id, answer, request.max_pdu_bytes))
+
+    def _overdue(self) -> None:
+        if self._host.is_leaving():
+            self._abort(None, "the node is being shut down")
+        elif self._accepted is not None:
+            self._abort(Reason.NOT_SPECIFIED, "a deadline has passed")
+        else:
+            self._end("failed", "no association within the deadline")  # ARTIM: closed without a word, AA-2
+
+    def _abort(self, reason: Reason | None, why: str) -> None:
+        self._end("aborted", why)
+        try:
+            self._wire.send(negotiation.abort(reason))
+        except OSError:
+            return  # gone already, which is what an abort is for
+
+    def _end(self, result: str, why: str = "") -> None:
+        self.result, self._why = result, why
+
+    def _tell(self) -> None:
+        if self.result == "rejected":
+            return  # said already, with its reason
+        if self._accepted is not None:
+            self._door.metrics.associations.labels(self.result).inc()
+        level = "warning"
+        if self.result == "released":
+            level = "info"
+        elif self.result == "failed" and self._accepted is None:
+            level = "debug"  # a load balancer's probe connects and leaves every few seconds
+        tell = getattr(_logger, level)
+        tell("association_ended", address=self._address, result=self.result, why=self._why, messages=self._served)

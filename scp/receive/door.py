@@ -1,0 +1,26 @@
+"""What the front door is handed, so that it knows no other room."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scp.instance import Arrival, Peer
+from scp.outcome import Outcome, Rejection
+
+if TYPE_CHECKING:
+    from scp.config import Limits
+    from scp.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class FrontDoor:
+    """What an association needs: limits, the SOP classes stored, who may come in, and what to do with what they bring.
+
+    `take` carries one instance through the house and returns what the wire shall hear.
+    """
+
+    limits: "Limits"
+    sop_classes: frozenset[str]
+    admit: Callable[[Peer], Rejection | None]
+    take: Callable[[Arrival], Outcome]
+    metrics: "Metrics"

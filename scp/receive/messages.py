@@ -1,0 +1,127 @@
+"""P-DATA: fragments put together to command sets and data sets (PS3.8 9.3.5 and Annex E, PS3.7 6.3.1)."""
+
+import struct
+import time
+from collections.abc import Collection
+from enum import IntFlag
+from math import inf
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from scp.receive import commands
+from scp.receive.wire import GRACE_SECONDS, PDU, ProtocolError, Reason, Wire
+
+if TYPE_CHECKING:
+    from scp.config import Limits
+
+_PDV_HEADER: Final = struct.Struct(">IBB")
+_PDU_HEADER: Final = struct.Struct(">BBI")
+_FREE_FRAGMENTS: Final = 1000
+_MIN_MEAN_FRAGMENT: Final = 64  # bytes, on average, once a message has more fragments than the free ones
+
+
+class Control(IntFlag):
+    """The two bits of a message control header (PS3.8 E.2); the others are not checked, as it says."""
+
+    COMMAND = 1
+    LAST = 2
+
+
+class Fragment(NamedTuple):
+    """One presentation data value; its data are good until the next one is asked for."""
+
+    context_id: int
+    control: int
+    data: memoryview
+
+
+class Finished(Exception):  # noqa: N818  an end, not an error
+    """No message but the end: `kind` is A-RELEASE-RQ or A-ABORT."""
+
+    def __init__(self, kind: int) -> None:
+        super().__init__(PDU(kind).name)
+        self.kind = PDU(kind)
+
+
+class Messages:
+    """What an established association says, message by message; raises what `Wire` raises, and Finished."""
+
+    def __init__(self, wire: Wire, limits: "Limits", contexts: Collection[int]) -> None:
+        self._wire = wire
+        self._limits = limits
+        self._contexts = contexts
+        self._caps: dict[int, int] = {PDU.DATA: limits.max_pdu_bytes, PDU.RELEASE_RQ: 4, PDU.ABORT: 4}
+        self._rest = memoryview(b"")
+        self._until = inf
+
+    def command(self) -> tuple[int, commands.Command]:
+        """The next message's presentation context id and command set."""
+        self._until = inf
+        first = self._fragment()
+        self._until = time.monotonic() + self._limits.instance_seconds
+        data = self._collect(first, Control.COMMAND, commands.MAX_BYTES)
+        return first.context_id, commands.read(data)
+
+    def data_set(self, context_id: int, *, keep: bool = True) -> bytearray:
+        """The data set that follows a command on its context; empty when it is read only to be passed over."""
+        first = self._fragment()
+        if first.context_id != context_id:
+            raise ProtocolError(Reason.INVALID_PARAMETER, "a data set on another context than its command")
+        return self._collect(first, Control(0), self._limits.max_instance_bytes, keep=keep)
+
+    def _collect(self, fragment: Fragment, kind: Control, most: int, *, keep: bool = True) -> bytearray:
+        data = bytearray()
+        size, count, context_id = 0, 0, fragment.context_id
+        while True:
+            size, count = size + len(fragment.data), count + 1
+            if fragment.control & Control.COMMAND != kind or fragment.context_id != context_id:
+                raise ProtocolError(Reason.INVALID_PARAMETER, "a fragment of another message")
+            if size > most:
+                raise ProtocolError(Reason.INVALID_PARAMETER, "a message larger than this node takes")
+            if count > _FREE_FRAGMENTS and size < count * _MIN_MEAN_FRAGMENT:
+                raise ProtocolError(Reason.INVALID_PARAMETER, "a message in crumbs")
+            if keep:
+                data += fragment.data
+            if fragment.control & Control.LAST:
+                return data
+            fragment = self._fragment()
+
+    def _fragment(self) -> Fragment:
+        if not self._rest:
+            self._rest = self._pdu()
+        rest = self._rest
+        if len(rest) < _PDV_HEADER.size:
+            raise ProtocolError(Reason.INVALID_PARAMETER, "a presentation data value without its header")
+        length, context_id, control = _PDV_HEADER.unpack_from(rest)
+        end = 4 + length
+        if end < _PDV_HEADER.size or end > len(rest):
+            raise ProtocolError(
+                Reason.INVALID_PARAMETER, "a presentation data value shorter than its header or longer than its PDU"
+            )
+        if context_id not in self._contexts:
+            raise ProtocolError(Reason.INVALID_PARAMETER, "a presentation context that was not accepted")
+        self._rest = rest[end:]
+        return Fragment(context_id, control, rest[_PDV_HEADER.size : end])
+
+    def _pdu(self) -> memoryview:
+        within = self._until < inf
+        idle = time.monotonic() + self._limits.idle_seconds
+        grace = inf if within else GRACE_SECONDS
+        kind, body = self._wire.read_pdu(self._caps, idle=idle, until=self._until, grace=grace)
+        if kind == PDU.ABORT or (kind == PDU.RELEASE_RQ and not within):
+            raise Finished(kind)
+        if kind != PDU.DATA:
+            raise ProtocolError(Reason.UNEXPECTED_PDU, "a release within a message")
+        return body
+
+
+def encode(context_id: int, command_set: bytes, max_pdu_bytes: int) -> bytes:
+    """A command set as the P-DATA-TF PDUs that a peer takes; `max_pdu_bytes` is what it advertised, 0 for no limit."""
+    room = max_pdu_bytes - _PDV_HEADER.size if max_pdu_bytes else len(command_set)
+    parts = []
+    for start in range(0, len(command_set), room):
+        part = command_set[start : start + room]
+        last = Control.LAST if start + room >= len(command_set) else Control(0)
+        parts.append(_PDU_HEADER.pack(PDU.DATA, 0, _PDV_HEADER.size + len(part)))
+        parts.append(_PDV_HEADER.pack(2 + len(part), context_id, Control.COMMAND | last))
+        parts.append(part)
+    return b"".join(parts)

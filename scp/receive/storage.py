@@ -1,0 +1,42 @@
+"""C-STORE (PS3.7 9.1.1, PS3.4 Annex B): a command and its data set become an Arrival, handed in once."""
+
+import time
+from typing import TYPE_CHECKING
+
+from scp import log
+from scp.instance import Arrival, Peer
+from scp.outcome import Outcome
+from scp.receive.commands import Command
+from scp.receive.wire import ProtocolError, Reason
+
+if TYPE_CHECKING:
+    from scp.receive.door import FrontDoor
+    from scp.receive.messages import Messages
+    from scp.receive.negotiation import Context
+
+_logger = log.get("receive")
+
+
+def receive(messages: "Messages", context_id: int, context: "Context", command: Command, peer: Peer) -> Arrival:
+    """Read the data set that follows a C-STORE-RQ; raises ProtocolError when the command announces none."""
+    if not command.has_data_set:
+        raise ProtocolError(Reason.INVALID_PARAMETER, "a C-STORE without a data set")
+    return Arrival(
+        peer=peer,
+        sop_class_uid=command.sop_class_uid.decode("latin-1"),
+        sop_instance_uid=command.sop_instance_uid.decode("latin-1"),
+        context_class=context.abstract_syntax,
+        transfer_syntax=context.transfer_syntax,
+        data=messages.data_set(context_id),
+    )
+
+
+def take(door: "FrontDoor", arrival: Arrival) -> Outcome:
+    """Hand an instance in; a defect of the node itself is answered as FAILED and told by its type and place only."""
+    start = time.perf_counter()
+    try:
+        return door.take(arrival)
+    except Exception as error:  # the one such place of the package: a sender always gets an answer
+        _logger.error("take_failed", seconds=time.perf_counter() - start, exc_info=error)
+        door.metrics.instances.labels(Outcome.FAILED.label).inc()
+        return Outcome.FAILED

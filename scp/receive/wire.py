@@ -1,0 +1,175 @@
+"""One TCP connection: exact counts, absolute deadlines, and every length checked before its body is read."""
+
+import math
+import select
+import socket
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from enum import IntEnum
+from math import inf
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from scp.config import Limits
+    from scp.receive.drain import Drain
+
+HEADER_BYTES: Final = 6
+BYTES_PER_SECOND: Final = 64 * 1024  # the slowest sender that is waited for
+GRACE_SECONDS: Final = 1.0  # how long a leaving worker waits for an association's next message
+LINGER_SECONDS: Final = 1.0
+LINGER_BYTES: Final = 1024 * 1024
+_QUICKACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)  # Linux
+
+
+class PDU(IntEnum):
+    """The PDU types of PS3.8 9.3.1."""
+
+    ASSOCIATE_RQ = 1
+    ASSOCIATE_AC = 2
+    ASSOCIATE_RJ = 3
+    DATA = 4
+    RELEASE_RQ = 5
+    RELEASE_RP = 6
+    ABORT = 7
+
+
+class Reason(IntEnum):
+    """Why the service provider aborts (PS3.8 Table 9-26)."""
+
+    NOT_SPECIFIED = 0
+    UNRECOGNIZED_PDU = 1
+    UNEXPECTED_PDU = 2
+    UNRECOGNIZED_PARAMETER = 4
+    UNEXPECTED_PARAMETER = 5
+    INVALID_PARAMETER = 6
+
+
+class ProtocolError(Exception):
+    """The peer broke the protocol; `reason` is what the A-ABORT says, the text holds nothing it sent."""
+
+    def __init__(self, reason: Reason, why: str) -> None:
+        super().__init__(why)
+        self.reason = reason
+        self.why = why
+
+
+class Wire:
+    """A connected socket that is read PDU by PDU; it belongs to one thread.
+
+    Reading raises TimeoutError at a deadline (or when the worker leaves), ConnectionError when the peer is gone and
+    ProtocolError for a PDU that may not come here; deadlines are of the monotonic clock.
+    """
+
+    def __init__(self, sock: socket.socket, limits: "Limits", drain: "Drain") -> None:
+        sock.settimeout(0)  # every wait is ours, in poll(), with a deadline
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket = sock
+        self._limits = limits
+        self._drain = drain
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
+        self._poll.register(drain, select.POLLIN)
+        self._header = bytearray(HEADER_BYTES)
+        self._body = bytearray()
+
+    def read_pdu(
+        self, caps: Mapping[int, int], *, idle: float, until: float = inf, grace: float = inf
+    ) -> tuple[int, memoryview]:
+        """The next PDU's type and body; `caps` are the types that may come and the bytes each may have.
+
+        `idle` is the deadline of its first byte, `until` that of the whole; `grace` are the seconds that a leaving
+        worker waits for the first byte. The view is good until the next call.
+        """
+        header = memoryview(self._header)
+        got = self._read_some(header, min(idle, until), grace)
+        start = time.monotonic()
+        self._read(header[got:], min(start + self._limits.header_seconds, until))
+        kind, length = header[0], int.from_bytes(header[2:])
+        check(kind, length, caps)
+        if length > len(self._body):
+            self._body = bytearray(length)
+        body = memoryview(self._body)[:length]
+        seconds = self._limits.body_seconds + length / BYTES_PER_SECOND
+        self._read(body, min(time.monotonic() + seconds, until))
+        return kind, body
+
+    def send(self, data: bytes) -> None:
+        """Write all of an answer; raises TimeoutError when the peer does not take it, ConnectionError when it left."""
+        deadline = time.monotonic() + self._limits.body_seconds
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[self._socket.send(view) :]
+            except BlockingIOError:
+                self._await_room(deadline)
+
+    def close(self) -> None:
+        """End the connection so that what was sent still arrives: closing with bytes unread would reset it."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+            self._discard()
+        self._socket.close()
+
+    def _discard(self) -> None:
+        left = LINGER_BYTES
+        scrap = memoryview(bytearray(64 * 1024))
+        deadline = time.monotonic() + LINGER_SECONDS
+        while left > 0:
+            left -= self._read_some(scrap, deadline)
+
+    def _read(self, view: memoryview, deadline: float) -> None:
+        got = 0
+        while got < len(view):
+            got += self._read_some(view[got:], deadline)
+
+    def _read_some(self, view: memoryview, deadline: float, grace: float = inf) -> int:
+        while True:
+            try:
+                got = self._socket.recv_into(view)
+            except BlockingIOError:
+                self._await(deadline, grace)
+                continue
+            if not got:
+                raise ConnectionResetError("the peer closed the connection")
+            if _QUICKACK is not None:  # it disarms itself; a sender with Nagle's algorithm on waits for this ACK
+                self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+            return got
+
+    def _await(self, deadline: float, grace: float) -> None:
+        """Sleep until something can be read; once the worker leaves, no longer than it stays or `grace` allows."""
+        since = time.monotonic()
+        while True:
+            limit = min(deadline, self._drain.deadline)
+            if self._drain.is_on:
+                limit = min(limit, max(since, self._drain.begun) + grace)
+            left = limit - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("a deadline has passed")
+            ready = [fd for fd, _ in self._poll.poll(_milliseconds(left))]
+            if self._socket.fileno() in ready:
+                return
+            if ready:
+                self._poll.unregister(self._drain)
+
+    def _await_room(self, deadline: float) -> None:
+        poll = select.poll()
+        poll.register(self._socket, select.POLLOUT)
+        left = deadline - time.monotonic()
+        if left <= 0 or not poll.poll(_milliseconds(left)):
+            raise TimeoutError("the peer does not read its answers")
+
+
+def check(kind: int, length: int, caps: Mapping[int, int]) -> None:
+    """Refuse a PDU by its header alone (PS3.8 9.3.1); raises ProtocolError."""
+    if kind not in caps:
+        known = PDU.ASSOCIATE_RQ <= kind <= PDU.ABORT
+        reason = Reason.UNEXPECTED_PDU if known else Reason.UNRECOGNIZED_PDU
+        raise ProtocolError(reason, "a PDU of a type that may not come here")
+    fixed = kind not in (PDU.ASSOCIATE_RQ, PDU.DATA)
+    if length > caps[kind] or (fixed and length != caps[kind]):
+        raise ProtocolError(Reason.INVALID_PARAMETER, "a PDU longer or shorter than it may be")
+
+
+def _milliseconds(seconds: float) -> int | None:
+    return None if seconds == inf else math.ceil(seconds * 1000)

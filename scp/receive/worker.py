@@ -1,0 +1,160 @@
+"""One worker process: it accepts from the listener it shares with its siblings, one thread for each association."""
+
+import errno
+import os
+import select
+import signal
+import socket
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from scp import log
+from scp.receive.association import Association
+from scp.receive.drain import Drain
+from scp.receive.guests import Guests
+from scp.receive.negotiation import quieten
+from scp.receive.wire import Wire
+
+if TYPE_CHECKING:
+    from scp.receive.board import Board
+    from scp.receive.door import FrontDoor
+
+BEAT_SECONDS: Final = 1.0
+PATIENCE_SECONDS: Final = 3.0  # beyond the drain's deadline, for last answers and closing
+_MAPPED: Final = "::ffff:"  # an IPv4 address as an IPv6 listener sees it
+
+_logger = log.get("receive")
+
+
+def run_worker(listener: socket.socket, door: "FrontDoor", board: "Board", slot: int) -> None:
+    """Serve associations until SIGTERM, or until a disk fails; returns when all have ended or their time is over.
+
+    To be called in a process of its own, in its main thread; `board` and `slot` are where it shows that it lives.
+    """
+    worker = Worker(listener, door, board, slot)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: worker.leave())
+    quieten()
+    worker.serve()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it has been told, and would write into a closed pipe
+    worker.close()
+
+
+class Worker:
+    """Accepts, counts and remembers its associations; `leave` may be called from any thread and signal handler."""
+
+    def __init__(self, listener: socket.socket, door: "FrontDoor", board: "Board", slot: int) -> None:
+        self._listener = listener
+        self.door = door
+        self._board = board
+        self._slot = slot
+        self.drain = Drain()
+        self.guests = Guests(door.limits)
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_write, False)
+
+    def leave(self) -> None:
+        """Stop accepting, let every association end, and return from `serve`."""
+        with suppress(BlockingIOError):  # full: it has been told often enough
+            os.write(self._wake_write, b"!")
+
+    def serve(self) -> None:
+        """Accept until told to leave, then wait for the associations to end as `Drain` tells them."""
+        self._accept_all()
+        self._listener.close()
+        self.drain.begin(self.door.limits.drain_seconds)
+        _logger.info("worker_leaving", slot=self._slot, associations=self.guests.associated)
+        last = self.drain.deadline + PATIENCE_SECONDS
+        while not self.guests.gone(last, BEAT_SECONDS) and time.monotonic() < last:
+            self._beat()
+        self._beat()
+
+    def close(self) -> None:
+        """Give back what waking took, unless an association that would not end still looks at it."""
+        if self.guests.gone(0, 0):
+            self.drain.close()
+            os.close(self._wake_read)
+            os.close(self._wake_write)
+
+    def _accept_all(self) -> None:
+        patient = select.poll()
+        patient.register(self._wake_read, select.POLLIN)
+        eager = select.poll()
+        eager.register(self._wake_read, select.POLLIN)
+        eager.register(self._listener, select.POLLIN)
+        poll = eager
+        while True:
+            self._beat()
+            ready = [fd for fd, _ in poll.poll(BEAT_SECONDS * 1000)]
+            if self._wake_read in ready:
+                return
+            poll = eager
+            if ready and not self._accept():
+                poll = patient  # a listener that stays readable while nothing can be accepted would spin
+
+    def _accept(self) -> bool:
+        """Take one connection in; False when the process has no room for any."""
+        try:
+            sock, source = self._listener.accept()
+        except (BlockingIOError, ConnectionError):
+            return True  # a sibling was quicker, or the peer has left again
+        except OSError as error:  # no descriptors, no memory, or an error of the network that accept() passes on
+            _logger.error("accept_failed", slot=self._slot, reason=errno.errorcode.get(error.errno or 0, ""))
+            return False
+        address = str(source[0]).removeprefix(_MAPPED)
+        if not self.guests.come(address):
+            _logger.warning("connection_refused", address=address)
+            sock.close()
+            return True
+        return self._begin(sock, address)
+
+    def _begin(self, sock: socket.socket, address: str) -> bool:
+        visit = _Visit(self, sock, address)
+        try:
+            threading.Thread(target=visit.run, name="association", daemon=True).start()
+        except RuntimeError:
+            visit.close()
+            _logger.error("accept_failed", slot=self._slot, reason="threads")
+            return False
+        return True
+
+    def _beat(self) -> None:
+        self._board.beat(self._slot)
+        self._board.associations(self._slot, self.guests.associated)
+
+
+class _Visit:
+    """One accepted socket in its thread: the worker as its association sees it."""
+
+    def __init__(self, worker: Worker, sock: socket.socket, address: str) -> None:
+        self._worker = worker
+        self._socket = sock
+        self._address = address
+        self._associated = False
+
+    def run(self) -> None:
+        door, worker = self._worker.door, self._worker
+        try:
+            wire = Wire(self._socket, door.limits, worker.drain)
+            Association(wire, self._address, door, self).serve()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        self._socket.close()
+        if self._associated:
+            self._worker.door.metrics.associations_open.dec()
+        self._worker.guests.go(self._address, associated=self._associated)
+
+    def is_leaving(self) -> bool:
+        return self._worker.drain.is_on
+
+    def associate(self) -> bool:
+        self._associated = self._worker.guests.associate(self._address)
+        if self._associated:
+            self._worker.door.metrics.associations_open.inc()
+        return self._associated
+
+    def leave(self) -> None:
+        self._worker.leave()

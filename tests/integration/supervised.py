@@ -1,0 +1,66 @@
+"""A node with a house that only writes down what it was handed: `supervised.py FOLDER WORKERS`, run by the tests.
+
+It prints its port. FOLDER/taken gets a line for each store; a store waits while FOLDER/hold exists. A
+child that finds FOLDER/die-NAME dies at once; `steward` writes FOLDER/steward-went when it is told to stop, unless
+FOLDER/stubborn keeps it.
+"""
+
+import functools
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+from scp import log
+from scp.config import Limits
+from scp.instance import Arrival
+from scp.metrics import declare
+from scp.outcome import Outcome
+from scp.receive.board import Board, State
+from scp.receive.door import FrontDoor
+from scp.receive.negotiation import STORAGE_CLASSES
+from scp.receive.supervisor import Child, bind, supervise
+from scp.receive.worker import run_worker
+
+
+def take(folder: Path, arrival: Arrival) -> Outcome:
+    (folder / "holding").touch()
+    while (folder / "hold").exists():
+        time.sleep(0.01)
+    with (folder / "taken").open("a") as lines:
+        lines.write(f"{os.getpid()} {len(arrival.data)} {arrival.sop_instance_uid}\n")
+    return Outcome.STORAGE_FAULT if (folder / "fault").exists() else Outcome.STORED
+
+
+def main(folder: Path, workers: int) -> int:
+    log.configure("json")
+    listener = bind("127.0.0.1", 0)
+    names = [*(f"worker-{number}" for number in range(workers)), "steward"]
+    board = Board(names)
+    limits = Limits(drain_seconds=float(os.environ.get("DRAIN", "20")))
+    door = FrontDoor(limits, STORAGE_CLASSES, lambda _peer: None, functools.partial(take, folder), declare())
+
+    def worker(slot: int) -> None:
+        if (folder / f"die-{names[slot]}").exists():
+            sys.exit(3)
+        run_worker(listener, door, board, slot)
+
+    def steward() -> None:
+        told = threading.Event()
+        signal.signal(signal.SIGTERM, lambda _number, _frame: told.set())
+        while not told.wait(0.02) or (folder / "stubborn").exists():
+            state = "\n".join(f"{status.name} {status.pid} {status.restarts}" for status in board.children())
+            (folder / "board.new").write_text(f"{board.state.name}\n{state}\n")
+            (folder / "board.new").rename(folder / "board")
+        (folder / "steward-went").write_text(State(board.state).name)
+
+    children = [Child(names[slot], functools.partial(worker, slot), listens=True) for slot in range(workers)]
+    sys.stdout.write(f"{listener.getsockname()[1]}\n")
+    sys.stdout.flush()
+    return supervise(listener, [*children, Child("steward", steward)], board, drain_timeout=limits.drain_seconds)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))
