@@ -4,6 +4,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from functools import partial
 
 import typer
@@ -18,7 +19,8 @@ from scp.receive.negotiation import STORAGE_CLASSES
 from scp.receive.supervisor import Child, bind, supervise
 from scp.receive.worker import run_worker
 
-STEWARD, WEB = "steward", "web"
+OTHERS = STEWARD, WEB = "steward", "web"  # processes besides the workers, in the order of their slots
+SILENT_SECONDS = 10.0  # a worker shows each second that it lives
 
 
 def serve(config: ConfigOption = None) -> None:
@@ -66,7 +68,7 @@ def _run(node: build.Node, listener: socket.socket, status: socket.socket) -> in
     config = node.config
     prepare_process(config)
     metrics = declare_node(config.metrics_dir)
-    names = [*(f"worker-{number}" for number in range(1, config.workers + 1)), STEWARD, WEB]
+    names = [*(f"worker-{number}" for number in range(1, config.workers + 1)), *OTHERS]
     board = Board(names)
     children = [
         Child(name, partial(_work, node, metrics, board, slot, listener), listens=True)
@@ -119,6 +121,8 @@ def _health(board: Board, glance: build.Glance) -> web.Health:
     if board.state is not State.READY:
         why = "the node is starting" if board.state is State.STARTING else "the node is being shut down"
         return web.Health(ready=False, reasons=(why,))
+    if not any(child.heartbeat > time.monotonic() - SILENT_SECONDS for child in board.children()[: -len(OTHERS)]):
+        return web.Health(ready=False, reasons=("no worker serves",))
     troubles = tuple(glance.troubles())
     return web.Health(ready=not troubles, reasons=troubles)
 

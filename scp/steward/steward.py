@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from threading import Event
 
 from scp import log
@@ -40,18 +41,16 @@ class Steward:
             _logger.error("round_failed", outcome=failure.outcome.label, why=failure.why)
             return 0
         for entry in begun:
-            done += self._one(
-                entry.delivery, lambda entry=entry: self.publisher.resume(entry.delivery, entry.path or "")
-            )
+            done += self._one(entry.delivery, partial(self.publisher.resume, entry.delivery, entry.path or ""))
         for entry in quiet:
-            done += self._one(entry.delivery, lambda entry=entry: self.publisher.publish(entry.delivery))
+            done += self._one(entry.delivery, partial(self.publisher.publish, entry.delivery))
         return done
 
     def publish_now(self, scan_research_id: str) -> bool:
         """Publish a visit's receiving delivery without waiting, at an operator's word; False if there is nothing to."""
         for entry in self.index.quiet(self.now()):
             if entry.delivery.scan_research_id == scan_research_id:
-                return self._one(entry.delivery, lambda entry=entry: self.publisher.publish(entry.delivery))
+                return self._one(entry.delivery, partial(self.publisher.publish, entry.delivery))
         return False
 
     def _one(self, delivery: Delivery, publish: Callable[[], object]) -> bool:

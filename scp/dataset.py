@@ -1,0 +1,295 @@
+"""An encoded data set as it lies in memory: where each element starts and stops, none decoded (PS3.5 section 7)."""
+
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from struct import Struct
+from typing import NamedTuple
+
+from scp import charset, dictionary
+from scp.outcome import Failure, Outcome
+
+UNDEFINED = 0xFFFFFFFF
+MAX_DEPTH = 32
+MAX_ELEMENTS = 500_000
+PIXEL_DATA = 0x7FE00010
+LONG_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
+SHORT_VRS = frozenset(
+    {"AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "LT", "PN", "SH", "SL", "SS", "ST", "TM"}
+    | {"UI", "UL", "US"}
+)
+
+_SPECIFIC_CHARACTER_SET = 0x00080005
+_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+_LAST_FORBIDDEN = 0x0002FFFF  # groups 0000 and 0002 belong to the command and to the file meta information
+_HEADER = Struct("<HH2sH")
+_LONG = Struct("<I")
+_ITEM_HEADER = Struct("<HHI")
+_HEADER_SIZE, _LONG_HEADER_SIZE = 8, 12
+_US_SIZE = 2
+# VR and where the value starts behind the header (PS3.5 7.1.2)
+_VRS: Mapping[bytes, tuple[str, int]] = {
+    **{vr.encode(): (vr, _HEADER_SIZE) for vr in sorted(SHORT_VRS)},
+    **{vr.encode(): (vr, _LONG_HEADER_SIZE) for vr in sorted(LONG_VRS)},
+}
+
+
+class Element(NamedTuple):
+    """One element's place: `start` of its header, `value` to `end` of its value, `stop` where the next one starts.
+
+    `vr` is the one sent (explicit) or the dictionary's (implicit; "UN" where it has none). For undefined length,
+    `end` is where the delimiter starts and `stop` is behind it; otherwise they are equal.
+    """
+
+    tag: int
+    vr: str
+    start: int
+    value: int
+    end: int
+    stop: int
+
+
+class Item(NamedTuple):
+    """One item of a sequence: the table of its elements, and whether it was sent with undefined length."""
+
+    undefined: bool
+    elements: tuple[Element, ...]
+
+
+class Nested(NamedTuple):
+    """What a sequence holds, and whether its items are explicit (those of a sequence sent as UN never are)."""
+
+    explicit: bool
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class DataSet:
+    """A complete little-endian data set and the table of its top-level elements, in ascending order of tag.
+
+    `nested` has the items of each sequence at any depth, by the `start` of its element.
+    """
+
+    data: memoryview = field(repr=False)
+    explicit: bool
+    elements: tuple[Element, ...]
+    nested: Mapping[int, Nested] = field(default_factory=dict, repr=False)
+
+    def find(self, tag: int) -> Element | None:
+        """The top-level element with this tag, if there is one."""
+        return find(self.elements, tag)
+
+    def value(self, tag: int) -> bytes:
+        """The element's value as sent; empty when absent or without value."""
+        element = self.find(tag)
+        return bytes(self.data[element.value : element.end]) if element else b""
+
+    def text(self, tag: int) -> str:
+        """The element's value decoded by SpecificCharacterSet, padding stripped; empty when absent or without value.
+
+        Raises Failure MALFORMED where the bytes are not of that character set.
+        """
+        return self.decode(self.value(tag)).strip(" \0")
+
+    def decode(self, value: bytes, errors: str = "strict") -> str:
+        """The characters of any value of this data set; raises as `charset.decode` does."""
+        if charset.is_plain(value):  # as nearly all are
+            return value.decode("ascii")
+        terms = self.value(_SPECIFIC_CHARACTER_SET).decode("ascii", "replace")
+        return charset.decode(value, [term.strip(" \0") for term in terms.split("\\")], errors)
+
+
+def find(elements: tuple[Element, ...], tag: int) -> Element | None:
+    """The element with this tag in a table, if there is one."""
+    at = bisect_left(elements, (tag,))
+    if at < len(elements) and elements[at][0] == tag:
+        return elements[at]
+    return None
+
+
+def read(data: bytes | bytearray | memoryview, *, explicit: bool) -> DataSet:
+    """Make the table; raises Failure INCOMPLETE where the bytes end short and MALFORMED where PS3.5 is broken.
+
+    Every sequence is walked to its last item, so what is returned is complete at all depths. At most `MAX_DEPTH`
+    sequences inside one another and `MAX_ELEMENTS` elements, items and fragments are taken.
+    """
+    reader = _Reader(memoryview(data))
+    elements, _ = reader.table(0, _Span(len(data), 0, explicit, delimited=False))
+    dataset = DataSet(reader.data, explicit, elements, reader.nested)
+    _check_pixels(dataset)
+    return dataset
+
+
+def read_unknown(dataset: DataSet, element: Element) -> DataSet:
+    """The data set again, with the items of a sequence that was sent as UN of defined length (PS3.5 6.2.2 note 2).
+
+    They are implicit VR little endian. Raises Failure INCOMPLETE or MALFORMED where the value is no such thing.
+    """
+    reader = _Reader(dataset.data)
+    reader.items(element.start, element.value, _Span(element.end, 1, explicit=False, delimited=False))
+    return DataSet(dataset.data, dataset.explicit, dataset.elements, reader.nested)
+
+
+class _Span(NamedTuple):
+    """How far a table or a row of items may reach, and how its elements are encoded."""
+
+    limit: int
+    depth: int
+    explicit: bool
+    delimited: bool
+
+
+class _Reader:
+    """Walks the bytes once, from the first element to the last, with a limit on all it may find."""
+
+    __slots__ = ("data", "left", "nested")
+
+    def __init__(self, data: memoryview) -> None:
+        self.data = data
+        self.left = MAX_ELEMENTS
+        self.nested: dict[int, Nested] = {}
+
+    def table(self, at: int, span: _Span) -> tuple[tuple[Element, ...], int]:
+        """The elements from `at`, and where the next thing starts: at the limit, or behind an item's delimiter."""
+        limit, _, explicit, delimited = span
+        elements: list[Element] = []
+        add, new, data, header, vrs = elements.append, tuple.__new__, self.data, _HEADER.unpack_from, _VRS
+        last = _LAST_FORBIDDEN
+        while at < limit or delimited:
+            if limit - at < _HEADER_SIZE:
+                raise _short()
+            group, number, code, length = header(data, at)
+            tag = group << 16 | number
+            if tag <= last:
+                raise _malformed("elements are not in ascending order of tags above group 0002")
+            last = tag
+            if explicit and (known := vrs.get(code)):
+                vr, offset = known
+                value = at + offset
+                if offset == _LONG_HEADER_SIZE:
+                    length = self._long(at, limit)
+            elif tag == _ITEM_END and delimited:
+                at += _HEADER_SIZE
+                break
+            else:
+                vr, value, length = self._implicit(tag, at, explicit=explicit)
+            self.left -= 1
+            if self.left < 0:
+                raise _too_many()
+            if length & 1 or vr == "SQ":
+                end, stop = self._structured(Element(tag, vr, at, value, value, value), length, span)
+            else:
+                end = stop = value + length
+            if stop > limit:
+                raise _short()
+            add(new(Element, (tag, vr, at, value, end, stop)))  # three times as quick as Element(...)
+            at = stop
+        return tuple(elements), at
+
+    def items(self, start: int, at: int, span: _Span) -> tuple[int, int]:
+        """Walk the items from `at`, note them in `nested` under `start`, and tell where they end (PS3.5 7.5)."""
+        items: list[Item] = []
+        limit, depth, explicit, delimited = span
+        while at < limit or delimited:
+            tag, length = self._item(at, limit)
+            at += _HEADER_SIZE
+            if tag == _SEQUENCE_END and delimited:
+                self.nested[start] = Nested(explicit, tuple(items))
+                return at - _HEADER_SIZE, at
+            if tag != _ITEM:
+                raise _malformed("something that is no item stands in a sequence")
+            stop = limit if length == UNDEFINED else at + length
+            if stop > limit:
+                raise _short()
+            elements, at = self.table(at, _Span(stop, depth, explicit, length == UNDEFINED))
+            items.append(Item(length == UNDEFINED, elements))
+        self.nested[start] = Nested(explicit, tuple(items))
+        return at, at
+
+    def _long(self, at: int, limit: int) -> int:
+        """The length field of four bytes behind the VR and two reserved ones."""
+        if limit - at < _LONG_HEADER_SIZE:
+            raise _short()
+        length: int = _LONG.unpack_from(self.data, at + 8)[0]
+        return length
+
+    def _implicit(self, tag: int, at: int, *, explicit: bool) -> tuple[str, int, int]:
+        """VR, start of the value and length of an element that is sent without its VR."""
+        if explicit:
+            raise _malformed("an element has a value representation that DICOM does not define")
+        if tag >> 16 == dictionary.ITEMS_GROUP:
+            raise _malformed("an item or a delimiter stands where an element should be")
+        return dictionary.vr(tag), at + _HEADER_SIZE, _LONG.unpack_from(self.data, at + 4)[0]
+
+    def _structured(self, head: Element, length: int, span: _Span) -> tuple[int, int]:
+        """Where a value that is made of items ends, and where the next element starts."""
+        limit, depth, explicit, _ = span
+        if length != UNDEFINED:
+            if length & 1:
+                raise _malformed("an element has an odd length")
+            limit = head.value + length
+            if limit > span.limit:
+                raise _short()
+        elif explicit and head.tag == PIXEL_DATA and head.vr in {"OB", "OW"}:
+            return self._fragments(head.value, limit)
+        elif head.vr not in {"SQ", "UN"}:
+            raise _malformed("an element that is neither a sequence nor pixel data has undefined length")
+        if depth >= MAX_DEPTH:
+            raise _malformed("sequences are nested deeper than this node takes")
+        inside = _Span(limit, depth + 1, explicit and head.vr == "SQ", length == UNDEFINED)
+        return self.items(head.start, head.value, inside)
+
+    def _fragments(self, at: int, limit: int) -> tuple[int, int]:
+        """Where encapsulated pixel data ends: the walk goes from fragment to fragment (PS3.5 A.4)."""
+        while True:
+            tag, length = self._item(at, limit)
+            if tag == _SEQUENCE_END:
+                return at, at + _HEADER_SIZE
+            if tag != _ITEM or length == UNDEFINED or length & 1:
+                raise _malformed("encapsulated pixel data is not a row of fragments")
+            at += _HEADER_SIZE + length
+
+    def _item(self, at: int, limit: int) -> tuple[int, int]:
+        """Tag and length of an item or delimiter."""
+        if limit - at < _HEADER_SIZE:
+            raise _short()
+        self.left -= 1
+        if self.left < 0:
+            raise _too_many()
+        group, number, length = _ITEM_HEADER.unpack_from(self.data, at)
+        return group << 16 | number, length
+
+
+def _too_many() -> Failure:
+    return _malformed("there are more elements and items than this node takes")
+
+
+def _short() -> Failure:
+    return Failure(Outcome.INCOMPLETE, "the data set ends before its own lengths say")
+
+
+def _malformed(why: str) -> Failure:
+    return Failure(Outcome.MALFORMED, why)
+
+
+def _check_pixels(dataset: DataSet) -> None:
+    """Native pixel data is as long as the image it belongs to, or longer by padding (PS3.5 8.1.1)."""
+    element = dataset.find(PIXEL_DATA)
+    if element is None or element.end != element.stop:
+        return
+    sizes = [_unsigned(dataset, tag) for tag in (0x00280010, 0x00280011, 0x00280002, 0x00280100)]
+    frames = dataset.text(0x00280008)
+    bits = int(frames) if frames.isdecimal() and frames.isascii() else 1
+    for size in sizes:
+        bits *= size
+    photometric = dataset.text(0x00280004)
+    if photometric.endswith(("422", "420")):  # chrominance is sampled at half or a quarter of the rate
+        bits = bits * 2 // 3 if photometric.endswith("422") else bits // 2
+    if element.end - element.value < (bits + 7) // 8:
+        raise Failure(Outcome.INCOMPLETE, "the pixel data is shorter than the image it is said to be")
+
+
+def _unsigned(dataset: DataSet, tag: int) -> int:
+    """The value of an US attribute; 0 when absent or anything else."""
+    value = dataset.value(tag)
+    return int.from_bytes(value, "little") if len(value) == _US_SIZE else 0

@@ -1,0 +1,138 @@
+"""The fields a recipe's line can name: one attribute, a maker's private one, or an expression over the dictionary."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from scp import dictionary
+from scp.dataset import LONG_VRS, SHORT_VRS
+from scp.dictionary import Attribute
+
+_TAG = re.compile(r"\(?([0-9A-Fa-f]{4}),([0-9A-Fa-f]{4})\)?|([0-9A-Fa-f]{4})([0-9A-Fa-f]{4})")
+_PRIVATE = re.compile(r'(\(?)([0-9A-Fa-f]{4}),"([^"\\]{1,64})",([0-9A-Fa-f]{2})(\)?)')
+_KEYWORD = re.compile(r"[A-Za-z][A-Za-z0-9]*")
+_EXPANDER = re.compile(r"([A-Za-z]+):(.*)")
+_LOWERED_CLASS = re.compile(r"\\[A-Z]")
+_GROUP = re.compile(r"[0-9A-Fa-f]{4}")
+_VR_LENGTH = 2
+NEVER = frozenset({0x0000, 0x0002, 0x0004, 0xFFFC, 0xFFFE})
+"""Groups of commands, file meta information, directories, padding and items: made anew or left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """One public attribute."""
+
+    attribute: Attribute
+
+
+@dataclass(frozen=True, slots=True)
+class Private:
+    """One private attribute: its group, the creator of its block, and the last two digits of its tag (PS3.5 7.8)."""
+
+    group: int
+    creator: str
+    element: int
+    vr: str
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """All attributes of the dictionary that an expression matches; `everything` also stands for those not in it."""
+
+    matches: Callable[[Attribute], bool]
+    everything: bool = False
+
+
+Field = Named | Private | Matching
+
+
+def parse(text: str) -> Field:
+    """What a field names. Raises ValueError with a sentence that says why it cannot be understood."""
+    if text.upper() == "ALL":
+        return Matching(lambda _: True, everything=True)
+    if private := _PRIVATE.fullmatch(text):
+        return _private(private)
+    if tag := _TAG.fullmatch(text):
+        if text.startswith("(") != text.endswith(")"):
+            raise ValueError(f"{text} is no tag; write (gggg,eeee)")
+        return _tag(int(tag[1] or tag[3], 16) << 16 | int(tag[2] or tag[4], 16))
+    if expander := _EXPANDER.fullmatch(text):
+        return Matching(_expression(expander[1].lower(), expander[2]))
+    return _keyword(text)
+
+
+def _private(match: re.Match[str]) -> Private:
+    group, creator, element = int(match[2], 16), match[3], int(match[4], 16)
+    if bool(match[1]) != bool(match[5]) or not group & 1:
+        raise ValueError(f'{match[0]} is no private tag; write (gggg,"CREATOR",ee) with an odd group')
+    vr = dictionary.private_vr(group, creator, element)
+    if vr not in SHORT_VRS | LONG_VRS - {"UN"}:
+        raise ValueError(f"{match[0]} is not in its maker's dictionary, so nobody knows what it holds; leave it out")
+    return Private(group, creator, element, vr)
+
+
+def _tag(tag: int) -> Named:
+    group = tag >> 16
+    if group & 1:
+        raise ValueError(f'{dictionary.write(tag)} is private; write ({group:04X},"CREATOR",{tag & 0xFF:02X})')
+    if group in NEVER or tag & 0xFFFF == 0:
+        raise ValueError(f"{dictionary.write(tag)} is always made anew or left out; leave the line out")
+    return Named(dictionary.find(tag) or Attribute(tag, "", ("UN",)))
+
+
+def _keyword(text: str) -> Named:
+    if not _KEYWORD.fullmatch(text):
+        raise ValueError(f"{text} is no keyword and no tag; write a keyword or (gggg,eeee)")
+    tag = dictionary.TAGS.get(text)
+    if tag is None:
+        alike = [keyword for keyword in dictionary.TAGS if keyword.lower() == text.lower()]
+        hint = f"; did you mean {alike[0]}?" if alike else "; see PS3.6 for the keywords, or write its tag (gggg,eeee)"
+        raise ValueError(f"{text} is no keyword of the data dictionary{hint}")
+    return _tag(tag)
+
+
+def _expression(expander: str, expression: str) -> Callable[[Attribute], bool]:
+    if not expression:
+        raise ValueError(f"{expander}: has no expression")
+    if expander == "select":
+        return _selection(expression)
+    if (search := _SEARCHES.get(expander)) is None:
+        raise ValueError(f"unknown expander {expander}: (known: {', '.join([*_SEARCHES, 'select'])}, and ALL)")
+    if _LOWERED_CLASS.search(expression):
+        raise ValueError(f"deid lowers {expression} before it searches, which would change its meaning; rewrite it")
+    try:
+        return search(expression.lower())
+    except re.error as error:
+        raise ValueError(f"{expression} is no regular expression: {error.msg}") from None
+
+
+def _searching(form: str) -> Callable[[str], Callable[[Attribute], bool]]:
+    def search(expression: str) -> Callable[[Attribute], bool]:
+        pattern = re.compile(form.format(expression), re.IGNORECASE)
+        return lambda attribute: pattern.search(attribute.keyword) is not None
+
+    return search
+
+
+def _excepting(expression: str) -> Callable[[Attribute], bool]:
+    pattern = re.compile(expression, re.IGNORECASE)
+    return lambda attribute: pattern.search(attribute.keyword) is None
+
+
+_SEARCHES: Mapping[str, Callable[[str], Callable[[Attribute], bool]]] = {
+    "startswith": _searching("^({})"),
+    "endswith": _searching("({})$"),
+    "contains": _searching("({})"),
+    "except": _excepting,
+}
+
+
+def _selection(expression: str) -> Callable[[Attribute], bool]:
+    kind, _, wanted = expression.partition(":")
+    if kind.lower() == "vr" and len(wanted) == _VR_LENGTH:
+        return lambda attribute: wanted.upper() in attribute.vrs
+    if kind.lower() == "group" and _GROUP.fullmatch(wanted):
+        group = int(wanted, 16)
+        return lambda attribute: attribute.tag >> 16 == group
+    raise ValueError(f"select:{expression} is neither select:VR:XX nor select:group:gggg")

@@ -1,0 +1,212 @@
+"""Executes a plan on one data set: what is kept is cut out of the bytes as sent, what is new is put between.
+
+One pass over the table of elements at each level. Runs of neighbouring kept elements are one slice; pixel data is
+part of such a slice, so it is neither decoded nor copied.
+"""
+
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass
+from struct import Struct
+
+from scp import dictionary
+from scp.dataset import SHORT_VRS, UNDEFINED, DataSet, Element, Item, find, read_unknown
+from scp.deidentify.functions.original import Original
+from scp.deidentify.step import Action, Step, keep
+from scp.outcome import Failure, Outcome
+
+Part = bytes | bytearray | memoryview
+
+_LONG = Struct("<HH2sHI")
+_SHORT = Struct("<HH2sH")
+_ITEM = Struct("<HHI")
+_LONGEST_SHORT = 0xFFFE
+_ITEM_END = _ITEM.pack(0xFFFE, 0xE00D, 0)
+_SEQUENCE_END = _ITEM.pack(0xFFFE, 0xE0DD, 0)
+_PIXEL_REPRESENTATION = 0x00280103
+_PIXELS: Mapping[int, str] = {0x7FE00008: "OF", 0x7FE00009: "OD", 0x7FE00010: "OW"}
+_ZERO_PADDED = frozenset({"UI", "OB", "UN"})
+_CREATORS = range(0x0010, 0x0100)
+_CREATOR = keep(("LO",), None, frozenset())
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """A plan's decisions in the form they are executed in: only what stays is in `public`."""
+
+    public: Mapping[int, Step]
+    private: Mapping[tuple[int, str, int], Step]
+    private_groups: frozenset[int]
+    added: Mapping[int, Step]
+    excluded: frozenset[str]
+
+
+class Splice:
+    """The work on one instance."""
+
+    __slots__ = ("_data", "_original", "_tables")
+
+    def __init__(self, tables: Tables, original: Original) -> None:
+        self._tables = tables
+        self._original = original
+        self._data = original.dataset.data
+
+    def parts(self) -> list[Part]:
+        """The new data set, explicit VR little endian. Raises Failure NOT_DEIDENTIFIED where a rule cannot hold."""
+        dataset = self._original.dataset
+        elements = dataset.elements
+        for tag, vr in _PIXELS.items():
+            if vr in self._tables.excluded and dataset.find(tag):
+                raise _no_pixels()
+        out: list[Part] = []
+        begin = 0
+        for tag, step in self._tables.added.items():
+            at = bisect_left(elements, (tag,))
+            out += self._level(elements[begin:at], dataset)
+            out += self._added(tag, step)
+            begin = at + (at < len(elements) and elements[at].tag == tag)
+        return out + self._level(elements[begin:], dataset)
+
+    def _level(self, elements: tuple[Element, ...], within: DataSet) -> list[Part]:
+        """What stays of the elements of one level of nesting, in order."""
+        out: list[Part] = []
+        data, explicit, public = self._data, within.explicit, self._tables.public
+        private = self._private(elements) if self._tables.private_groups else {}
+        start = stop = 0
+        for element in elements:
+            tag, vr, at, _, _, end = element
+            step = public.get(tag) or private.get(tag)
+            if step is None:
+                continue
+            if explicit and vr in step.untouched:
+                if at != stop:
+                    if stop:
+                        out.append(data[start:stop])
+                    start = at
+                stop = end
+                continue
+            if stop:
+                out.append(data[start:stop])
+                start = stop = 0
+            out += self._written(element, step, elements, within)
+        if stop:
+            out.append(data[start:stop])
+        return out
+
+    def _private(self, elements: tuple[Element, ...]) -> dict[int, Step]:
+        """The steps of this level's private elements by tag, with those of the creators they need (PS3.5 7.8.1)."""
+        steps: dict[int, Step] = {}
+        creators: dict[tuple[int, int], tuple[int, str]] = {}
+        for element in elements:
+            group, number = element.tag >> 16, element.tag & 0xFFFF
+            if group not in self._tables.private_groups:
+                continue
+            if number in _CREATORS:
+                creator = bytes(self._data[element.value : element.end]).rstrip(b" \0")
+                creators[group, number] = element.tag, creator.decode("ascii", "replace")
+            elif block := creators.get((group, number >> 8)):
+                tag, creator_text = block
+                if step := self._tables.private.get((group, creator_text, number & 0xFF)):
+                    steps[tag] = _CREATOR
+                    steps[element.tag] = step
+        return steps
+
+    def _added(self, tag: int, step: Step) -> list[Part]:
+        """A top-level element that is written whether it was sent or not; nothing where there is no value for it."""
+        value = self._text(step, self._original.dataset.value(tag))
+        return [_header(tag, step.vrs[0], len(value)), value] if value else []
+
+    def _written(self, element: Element, step: Step, level: tuple[Element, ...], within: DataSet) -> list[Part]:
+        """What is put in place of an element that cannot be copied as it is."""
+        if step.action is Action.RECURSE:
+            return self._sequence(element, within)
+        if step.action is Action.KEEP:
+            return self._kept(element, step, level, within)
+        value = b""
+        if step.action is Action.REPLACE:
+            value = self._text(step, bytes(self._data[element.value : element.end]))
+        return [_header(element.tag, step.vrs[0], len(value)), value]
+
+    def _text(self, step: Step, sent: bytes) -> bytes:
+        value = b""
+        if step.function:
+            value = step.function(self._original.decode(sent), self._original).encode("ascii")
+        elif step.rewrite:
+            value = step.rewrite(sent)
+        if len(value) & 1:
+            value += b"\0" if step.vrs[0] in _ZERO_PADDED else b" "
+        return value
+
+    def _kept(self, element: Element, step: Step, level: tuple[Element, ...], within: DataSet) -> list[Part]:
+        """The value as sent under a new header: it was sent without VR, as UN, or with one that cannot stay."""
+        tag, sent = element.tag, element.vr
+        vr = self._resolved(step.vrs, level)
+        if within.explicit and sent != "UN":
+            if sent not in self._tables.excluded:
+                raise _contradiction(tag)
+            vr = sent
+        if vr in self._tables.excluded:
+            if tag in _PIXELS:
+                raise _no_pixels()
+            return []
+        if element.end != element.stop:
+            raise _contradiction(tag)
+        return [_header(tag, vr, element.end - element.value), self._data[element.value : element.end]]
+
+    def _resolved(self, vrs: tuple[str, ...], level: tuple[Element, ...]) -> str:
+        """The one VR of an attribute where the dictionary leaves a choice (PS3.5 A.1, PS3.3 C.7.6.3 and C.11.1)."""
+        if len(vrs) == 1:
+            return vrs[0]
+        if "OW" in vrs:
+            return "OW"  # native pixel data, overlays, waveforms and the data of look-up tables
+        signed = find(level, _PIXEL_REPRESENTATION) or self._original.dataset.find(_PIXEL_REPRESENTATION)
+        return "SS" if signed and bytes(self._data[signed.value : signed.end]) == b"\1\0" else "US"
+
+    def _sequence(self, element: Element, within: DataSet) -> list[Part]:
+        """A sequence with what stays of its items; lengths stay defined or undefined as they were sent."""
+        if element.end == element.stop and element.vr == "UN":
+            within = _unknown(within, element)
+        elif element.vr not in {"SQ", "UN"}:
+            raise _contradiction(element.tag)
+        nested = within.nested[element.start]
+        inside = DataSet(within.data, nested.explicit, (), within.nested)
+        body = b"".join(part for item in nested.items for part in self._item(item, inside))
+        if element.end != element.stop:
+            return [_header(element.tag, "SQ", UNDEFINED), body, _SEQUENCE_END]
+        return [_header(element.tag, "SQ", len(body)), body]
+
+    def _item(self, item: Item, inside: DataSet) -> list[Part]:
+        parts = self._level(item.elements, inside)
+        if item.undefined:
+            return [_ITEM.pack(0xFFFE, 0xE000, UNDEFINED), *parts, _ITEM_END]
+        return [_ITEM.pack(0xFFFE, 0xE000, sum(map(len, parts))), *parts]
+
+
+def _unknown(within: DataSet, element: Element) -> DataSet:
+    """The data set with the items of a sequence that was sent as UN; what is no sequence cannot be looked through."""
+    try:
+        return read_unknown(within, element)
+    except Failure:
+        raise Failure(
+            Outcome.NOT_DEIDENTIFIED, f"{dictionary.write(element.tag)} was sent as UN and is no sequence inside"
+        ) from None
+
+
+def _no_pixels() -> Failure:
+    return Failure(Outcome.NOT_DEIDENTIFIED, "the pixel data has a VR that the recipe lets no element have")
+
+
+def _contradiction(tag: int) -> Failure:
+    return Failure(
+        Outcome.NOT_DEIDENTIFIED, f"{dictionary.write(tag)} was sent with a VR that contradicts the dictionary"
+    )
+
+
+def _header(tag: int, vr: str, length: int) -> bytes:
+    """An explicit header; a value too long for the VR's two bytes of length leaves as UN (PS3.5 6.2.2)."""
+    group, number = tag >> 16, tag & 0xFFFF
+    if vr in SHORT_VRS:
+        if length <= _LONGEST_SHORT:
+            return _SHORT.pack(group, number, vr.encode(), length)
+        vr = "UN"
+    return _LONG.pack(group, number, vr.encode(), 0, length)

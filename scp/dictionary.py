@@ -1,0 +1,80 @@
+"""The data dictionary of PS3.6 and the makers' private ones, as pydicom carries them: tag, VR, keyword."""
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
+from pydicom._private_dict import private_dictionaries
+
+ITEMS_GROUP = 0xFFFE
+_AMBIGUOUS = re.compile(r" or ")
+_CREATOR_SLOTS = range(0x0010, 0x0100)
+
+
+class Attribute(NamedTuple):
+    """One line of the dictionary; `vrs` has more than one entry where the VR depends on other attributes."""
+
+    tag: int
+    keyword: str
+    vrs: tuple[str, ...]
+
+
+def _attributes() -> dict[int, Attribute]:
+    return {
+        tag: Attribute(tag, row[4], tuple(_AMBIGUOUS.split(row[0])))
+        for tag, row in DicomDictionary.items()
+        if tag >> 16 != ITEMS_GROUP and row[4]
+    }
+
+
+def _repeaters() -> tuple[tuple[int, int, Attribute], ...]:
+    """Mask, masked tag and attribute of each repeating group (PS3.5 7.6)."""
+    rows = []
+    for pattern, row in RepeatersDictionary.items():
+        mask = int("".join("0" if digit == "x" else "F" for digit in pattern), 16)
+        tag = int(pattern.replace("x", "0"), 16)
+        rows.append((mask, tag, Attribute(tag, row[4], tuple(_AMBIGUOUS.split(row[0])))))
+    return tuple(rows)
+
+
+ATTRIBUTES: Mapping[int, Attribute] = _attributes()
+TAGS: Mapping[str, int] = {attribute.keyword: tag for tag, attribute in ATTRIBUTES.items()}
+_REPEATERS = _repeaters()
+_VRS: Mapping[int, str] = {tag: " or ".join(attribute.vrs) for tag, attribute in ATTRIBUTES.items()}
+
+
+def find(tag: int) -> Attribute | None:
+    """The public attribute with this tag, also one of a repeating group; None for private and unknown tags."""
+    if attribute := ATTRIBUTES.get(tag):
+        return attribute
+    for mask, masked, repeated in _REPEATERS:
+        if tag & mask == masked:
+            return repeated._replace(tag=tag)
+    return None
+
+
+def vr(tag: int) -> str:
+    """The VR of an element that was sent without one: as the dictionary writes it ("US or SS"), "UN" if unknown."""
+    if known := _VRS.get(tag):
+        return known
+    group, element = tag >> 16, tag & 0xFFFF
+    if element == 0:
+        return "UL"
+    if group & 1:
+        return "LO" if element in _CREATOR_SLOTS else "UN"
+    attribute = find(tag)
+    return " or ".join(attribute.vrs) if attribute else "UN"
+
+
+def private_vr(group: int, creator: str, element: int) -> str | None:
+    """The VR of a private attribute by the last two digits of its tag; None where its maker's dictionary has none."""
+    row = private_dictionaries.get(creator, {}).get(f"{group:04X}xx{element:02X}")
+    return row[0] if row else None
+
+
+def write(tag: int) -> str:
+    """A tag as PS3 writes it, with its keyword where there is one: `(0010,0010) PatientName`."""
+    attribute = find(tag)
+    number = f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+    return f"{number} {attribute.keyword}" if attribute else number
