@@ -251,3 +251,19 @@ def test_what_deid_refuses_is_refused(
     monkeypatch.setattr("scp.deidentify.recipe.DeidRecipe", refuse)
     with pytest.raises(ValueError, match="deid's own parser refuses it"):
         read(write("REMOVE ALL"))
+
+
+def test_another_number_of_actions_than_deid_s_is_refused(
+    write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scp.deidentify.recipe.DeidRecipe", _More)
+    with pytest.raises(ValueError, match="deid's own parser finds another number of actions"):
+        read(write("REMOVE ALL"))
+
+
+class _More(_Other):
+    """A deid that reads one action more than there is."""
+
+    def __init__(self, deid: str) -> None:
+        self.deid = DeidRecipe(deid=deid).deid
+        self.deid["header"].append({"action": "KEEP", "field": "PatientName"})

@@ -10,6 +10,7 @@ from encoded import EXPLICIT, IMPLICIT, MR, RLE, UID, explicit, image, implicit,
 
 import scp
 from scp.dataset import UNDEFINED
+from scp.deidentify.functions.csa import csa_numbers
 from scp.deidentify.functions.original import Original
 from scp.deidentify.functions.tokens import uid
 from scp.deidentify.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -374,3 +375,28 @@ def test_a_length_of_items_is_that_of_what_is_in_them(plan_of: Compiles, subject
     inner = b"".join(pack("<HHI", 0xFFFE, 0xE000, len(SEX_M)) + SEX_M for _ in range(3))
     sent = sequence(STUDIES, *[NAME_DOE + SEX_M] * 3)
     assert applied(plan_of(KEEP_SEX), subject, image(sent)).endswith(explicit(STUDIES, "SQ", inner))
+
+
+def csa(*tags: tuple[str, bytes]) -> bytes:
+    body = b"".join(
+        pack("<64si4siii", name.encode(), 1, b"IS", 6, 1, 77) + pack("<4i", 4, 4, 77, 4) + value.ljust(4, b"\0")
+        for name, value in tags
+    )
+    return b"SV10\4\3\2\1" + pack("<II", len(tags), 77) + body
+
+
+def test_a_csa_header_leaves_with_its_numbers_only(mip: Plan, subject: Subject) -> None:
+    creator = explicit(0x00290011, "LO", "SIEMENS CSA HEADER")
+    sent = csa(("DeviceSerialNumber", b"DOE"), ("NumberOfImagesInMosaic", b"40"))
+    series = explicit(0x00291120, "OB", b"SERIES HEADER of DOE")
+    data = applied(mip, subject, image(creator, explicit(0x00291110, "OB", sent), series))
+    assert creator + explicit(0x00291110, "OB", csa_numbers(sent)) in data
+    assert b"40\0" in csa_numbers(sent)
+    assert b"DOE" not in data
+
+
+def test_a_csa_header_that_cannot_be_read_leaves_empty(mip: Plan, subject: Subject) -> None:
+    creator = explicit(0x00290011, "LO", "SIEMENS CSA HEADER")
+    data = applied(mip, subject, image(creator, explicit(0x00291110, "OB", b"DOE^JOHN")))
+    assert creator + explicit(0x00291110, "OB", b"") in data
+    assert b"DOE" not in data

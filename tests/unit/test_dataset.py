@@ -5,6 +5,7 @@ from struct import pack
 import pytest
 from encoded import explicit, image, implicit, items, sequence
 
+from scp import charset
 from scp import dataset as module
 from scp.dataset import UNDEFINED, DataSet, read, read_unknown
 from scp.outcome import Failure, Outcome
@@ -289,3 +290,14 @@ def test_pixel_data_shorter_than_its_image_is_incomplete(length: int, more: tupl
 def test_a_data_set_does_not_show_its_values() -> None:
     dataset = read(image(), explicit=True)
     assert "PATIENT-77" not in repr(dataset)
+
+
+def test_the_default_repertoire_needs_no_term() -> None:
+    assert charset.decode(b"M\xfcller", []) == "Müller"
+    assert charset.decode(b"plain", ["nobody knows"]) == "plain"
+
+
+def test_an_escape_sequence_nobody_defines_is_refused() -> None:
+    with pytest.raises(Failure) as error:
+        charset.decode(b"A\x1bQQ\xfc", ["", "ISO 2022 IR 87"])
+    assert error.value.outcome is Outcome.MALFORMED
