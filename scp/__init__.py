@@ -19,3 +19,8 @@ build is the only place where the parts are put together.
 """
 
 __version__ = "0.1.0"
+
+# How this software names itself in associations and in file meta information (PS3.7 D.3.3.2, PS3.10 7.1). Neither
+# changes with a release, or the same instance sent again would not be the same file.
+IMPLEMENTATION_CLASS_UID = "2.25.46016918412860072378659749928587412182"
+IMPLEMENTATION_VERSION_NAME = "CLOAKROOM_0"

@@ -2,10 +2,8 @@
 
 from struct import Struct
 
-import scp
+from scp import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
-IMPLEMENTATION_CLASS_UID = "2.25.46016918412860072378659749928587412182"
-IMPLEMENTATION_VERSION_NAME = f"CLOAKROOM_{scp.__version__.replace('.', '')}"[:16]
 _PREAMBLE = bytes(128) + b"DICM"
 _LONG = Struct("<HH2sHI")
 _SHORT = Struct("<HH2sH")

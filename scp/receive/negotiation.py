@@ -20,12 +20,11 @@ from pynetdicom.pdu_primitives import (
 from pynetdicom.presentation import PresentationContext, negotiate_as_acceptor
 from pynetdicom.sop_class import _STORAGE_CLASSES
 
+from scp import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from scp.instance import Peer
 from scp.outcome import Rejection
 from scp.receive.wire import PDU, ProtocolError, Reason
 
-IMPLEMENTATION_CLASS_UID: Final = "2.25.51750429985546928635012334724404183913"
-IMPLEMENTATION_VERSION_NAME: Final = "CLOAKROOM_0_1"
 APPLICATION_CONTEXT: Final = "1.2.840.10008.3.1.1.1"
 VERIFICATION: Final = "1.2.840.10008.1.1"
 STORAGE_CLASSES: Final = frozenset(_STORAGE_CLASSES.values())

@@ -53,9 +53,9 @@ from peer import (
     store_command,
 )
 
+import scp
 from scp.instance import Arrival
 from scp.outcome import Outcome, Rejection
-from scp.receive import negotiation
 
 ECHOED = Answered(0x8030, 0, number=1)
 UNRECOGNIZED, UNEXPECTED, BAD_PARAMETER = 1, 2, 6
@@ -343,8 +343,8 @@ def test_the_answer_says_who_we_are_and_that_we_stay_scp(node: Callable[..., Nod
         assert items[0] == (0x10, DICOM.encode())
         user = dict(split(dict(items)[0x50]))
         assert user[0x51] == struct.pack(">I", 131_072)
-        assert user[0x52] == negotiation.IMPLEMENTATION_CLASS_UID.encode()
-        assert user[0x55] == negotiation.IMPLEMENTATION_VERSION_NAME.encode()
+        assert user[0x52] == scp.IMPLEMENTATION_CLASS_UID.encode()
+        assert user[0x55] == scp.IMPLEMENTATION_VERSION_NAME.encode()
         assert user[0x53] == struct.pack(">HH", 1, 1)
         assert user[0x54] == struct.pack(">H", len(MR)) + MR.encode() + b"\1\0"
         assert 0x59 not in user

@@ -20,6 +20,7 @@ from pynetdicom.pdu_primitives import (
 )
 from pynetdicom.presentation import PresentationContext
 
+import scp
 from scp.outcome import Rejection
 from scp.receive import negotiation
 from scp.receive.negotiation import STORAGE_CLASSES, TRANSFER_SYNTAXES, VERIFICATION, Context, Request
@@ -105,7 +106,7 @@ def test_our_answer_is_read_by_pynetdicom() -> None:
     primitive = accepted(answer)
     assert [context.result for context in primitive.presentation_context_definition_results_list] == [0, 3, 0]
     assert primitive.maximum_length_received == 131_072
-    assert primitive.implementation_class_uid == negotiation.IMPLEMENTATION_CLASS_UID
+    assert primitive.implementation_class_uid == scp.IMPLEMENTATION_CLASS_UID
     assert contexts == {1: Context(MR, TRANSFER_SYNTAXES[0]), 5: Context(VERIFICATION, TRANSFER_SYNTAXES[0])}
 
 
@@ -221,7 +222,7 @@ def test_what_a_stranger_names_is_neither_warned_about_nor_logged(
 
 
 def test_our_implementation_uid_is_a_uuids() -> None:
-    root, number = negotiation.IMPLEMENTATION_CLASS_UID.rsplit(".", 1)
+    root, number = scp.IMPLEMENTATION_CLASS_UID.rsplit(".", 1)
     assert root == "2.25"
     assert int(number) < 1 << 128
-    assert re.fullmatch(r"[A-Z0-9_]{1,16}", negotiation.IMPLEMENTATION_VERSION_NAME)
+    assert re.fullmatch(r"[A-Z0-9_]{1,16}", scp.IMPLEMENTATION_VERSION_NAME)
