@@ -130,3 +130,33 @@ def test_a_lost_key_is_never_replaced(node):
     said = node.command("serve", check=False)
     assert (said.returncode, "linkage.key: is missing" in said.stderr) == (2, True)
     assert list((node.state / "keys").iterdir()) == []
+
+
+def test_a_recipe_that_does_not_compile_starts_nothing(tmp_path):
+    (tmp_path / "site.dicom").write_text("FORMAT dicom\n%header\nREMOVE ALL\nkeep Rows\n")
+    node = Node(tmp_path, recipe=tmp_path / "site.dicom")
+    said = node.command("serve", check=False)
+    assert said.returncode == 2
+    assert said.stderr.startswith(f"cloakroom: {tmp_path / 'site.dicom'}:4: ")
+    assert said.stderr.count("\n") == 1
+    assert not node.state.exists()
+
+
+def test_a_key_that_others_can_read_starts_nothing(tmp_path):
+    node = Node(tmp_path)
+    node.command("keys", "init")
+    (node.state / "keys" / "linkage.key").chmod(0o444)
+    said = node.command("serve", check=False)
+    assert (said.returncode, "linkage.key: others can read it" in said.stderr) == (2, True)
+    assert not (node.state / "linkage.db").exists()
+
+
+def test_an_unknown_setting_starts_nothing(tmp_path):
+    (tmp_path / "cloakroom.toml").write_text('ae_title = "NODE"\nvisit_quiet = 3\n')
+    node = Node(tmp_path)
+    said = node.command("serve", check=False)
+    assert said.returncode == 2
+    assert said.stderr == (
+        'cloakroom: cloakroom.toml:2: unknown key "visit_quiet": did you mean "visit_quiet_seconds"?\n'
+    )
+    assert not node.state.exists()
