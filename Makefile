@@ -37,7 +37,7 @@ demo: install ## a node, a made-up patient's head study sent to it, and what bec
 test: dev ## all tests that need nothing but Python
 	$(BIN)/python -m pytest
 
-test-debian: dev ## the tests that need DCMTK (apt-get install dcmtk)
+test-debian: dev ## the tests that need programs of Debian (apt-get install age dcmtk)
 	$(BIN)/python -m pytest -m debian
 
 lint: dev ## formatter, ruff, mypy --strict, layering, spelling
