@@ -34,13 +34,13 @@ def send(  # noqa: PLR0913  host, port and two titles are what DICOM needs
     """
     entity = AE(ae_title=calling)
     entity.requested_contexts = contexts(instances)
-    connected: list[bool] = []
+    connected: list[socket.socket] = []
     opened = (evt.EVT_CONN_OPEN, _opened, [connected])
     association = entity.associate(host, port, ae_title=called, evt_handlers=[opened])
-    if not association.is_established:
-        raise SendError(f"{called} at {host}:{port} {_refusal(association) if connected else 'cannot be reached'}")
     statuses: list[int] = []
     try:
+        if not association.is_established:
+            raise SendError(f"{called} at {host}:{port} {_refusal(association) if connected else 'cannot be reached'}")
         for status in _statuses(association, instances):
             statuses.append(status)
             if progress is not None:
@@ -48,6 +48,7 @@ def send(  # noqa: PLR0913  host, port and two titles are what DICOM needs
     finally:
         if association.is_established:
             association.release()
+        _close(association, connected)
     return statuses
 
 
@@ -82,9 +83,18 @@ def _refusal(association: Association) -> str:
     return "rejected the association" if association.is_rejected else "aborted the association"
 
 
-def _opened(event: Event, connected: list[bool]) -> None:
+def _close(association: Association, connected: list[socket.socket]) -> None:
+    """Where the peer went first, or was never there, pynetdicom leaves the socket to the garbage collector."""
+    transport = association.dul.socket
+    if transport is not None and transport.socket is not None:
+        connected.append(transport.socket)
+    for sock in connected:
+        sock.close()
+
+
+def _opened(event: Event, connected: list[socket.socket]) -> None:
     """Nagle's algorithm would wait for an acknowledgement between the command and its data set."""
-    connected.append(True)
     transport = event.assoc.dul.socket
     if transport is not None and transport.socket is not None:
+        connected.append(transport.socket)
         transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
