@@ -4,6 +4,7 @@ import hashlib
 import subprocess
 import sys
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import pusher
@@ -11,7 +12,7 @@ import pydicom
 import pytest
 from running import Node, wait
 
-from scp.retrieve.send import send
+from scp.retrieve.send import SendError, send
 
 COUNT, SENDERS, KILLS = 100, 3, 4
 
@@ -76,9 +77,14 @@ def test_nothing_acknowledged_is_missing(node, victim):
     assert len(acknowledged) >= COUNT
     check(node, acknowledged)
 
-    everything = [number for sender in pushers for number in sender.numbers]  # a sender tries again what it can
+    everything = [number for sender in pushers for number in sender.numbers]
     again = [pusher.unlike(number) for number in everything]
-    assert set(send(again, host="127.0.0.1", port=node.port, called="CLOAKROOM", calling="PACS")) == {0}
+    for _attempt in range(5):  # a sender tries again what it was not told of, and pynetdicom's loses an answer at times
+        with suppress(SendError):
+            assert set(send(again, host="127.0.0.1", port=node.port, called="CLOAKROOM", calling="PACS")) == {0}
+            break
+    else:
+        pytest.fail("no association lasted")
     check(node, everything)
     assert len(node.instances()) == COUNT * SENDERS
     assert node.stop() == 0
