@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from scp.admission import RULES, Admission
+from scp.bounds import Bounds
 from scp.config import Config
 from scp.db.index import Index
 from scp.db.linkage import Linkage
@@ -91,7 +92,14 @@ def intake(node: Node, metrics: Metrics) -> Intake:
         staging=Staging(config.export),
         quarantine=Quarantine(config.quarantine, node.keys.officer),
         metrics=metrics,
+        bounds=bounds(config),
     )
+
+
+def bounds(config: Config) -> Bounds:
+    """What a data set may hold at most."""
+    limits = config.limits
+    return Bounds(limits.max_depth, limits.max_elements, limits.max_values, limits.max_header_bytes)
 
 
 def steward(config: Config, metrics: Metrics) -> Steward:
