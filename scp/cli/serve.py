@@ -14,8 +14,9 @@ from scp.cli.output import ConfigOption
 from scp.config import Config, load, prepare_process
 from scp.config.fields import variable
 from scp.metrics import Metrics, declare_node
-from scp.receive import tls
+from scp.receive import credentials
 from scp.receive.board import Board, State
+from scp.receive.credentials import Credentials
 from scp.receive.door import FrontDoor
 from scp.receive.identity import Users
 from scp.receive.negotiation import STORAGE_CLASSES
@@ -34,25 +35,20 @@ def serve(config: ConfigOption = None) -> None:
     """
     settings = load(config)
     log.configure(settings.log_format, settings.log_level)
-    entrances = _entrances(settings)
-    users = Users(settings.user_identity) if settings.user_identity.check != "none" else None
+    held = credentials.read(settings)
+    entrances = _entrances(settings, held)
     status = _bound(settings, "http_host", "http_port", settings.http_port)
     node = build.prepare(settings)
     _announce(node)
-    raise typer.Exit(_run(node, entrances, users, status))
+    raise typer.Exit(_run(node, entrances, held.users, status))
 
 
-def _entrances(config: Config) -> list[Entrance]:
-    """The ports for associations, bound; the files of TLS are read first."""
-    settings = config.tls
-    bound = any(peer.certificates for peer in config.peers)
-    if not settings.enabled and (bound or not settings.plain_port):
-        raise build.StartError("tls.enabled: false, but a peer is bound to a certificate or plain_port is off")
+def _entrances(config: Config, held: Credentials) -> list[Entrance]:
+    """The ports for associations, bound."""
     entrances = []
-    if settings.enabled:
-        contexts = tls.contexts(settings, bound=bound)
-        entrances.append(Entrance(_bound(config, "host", "tls.port", settings.port), contexts))
-    if settings.plain_port:
+    if held.contexts is not None:
+        entrances.append(Entrance(_bound(config, "host", "tls.port", config.tls.port), held.contexts))
+    if config.tls.plain_port:
         entrances.append(Entrance(_bound(config, "host", "port", config.port)))
     return entrances
 
@@ -77,12 +73,12 @@ def _announce(node: build.Node) -> None:
     typer.echo(f"AE title   {config.ae_title}")
     if config.tls.plain_port:
         typer.echo(f"address    {config.host}:{config.port}")
+        typer.echo(f"send to it storescu -aec {config.ae_title} -R +sd +r {config.host} {config.port} FOLDER")
     if config.tls.enabled:
         typer.echo(f"TLS        {config.host}:{config.tls.port}")
     typer.echo(f"status     http://{config.http_host}:{config.http_port}/readyz and /metrics")
     typer.echo(f"recipe     {config.recipe} ({node.plan.digest[:16]})")
     typer.echo(f"visits     {config.export / 'DICOM'}, each once it was quiet for {config.visit_quiet_seconds:g} s")
-    typer.echo(f"send to it storescu -aec {config.ae_title} -R +sd +r {config.host} {config.port} FOLDER")
     sys.stdout.flush()
 
 

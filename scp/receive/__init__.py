@@ -8,6 +8,7 @@ guests       how many are in, of each kind
 budget       how many bytes of data sets are in memory
 wire         one connection: exact counts, absolute deadlines, lengths checked before anything is read
 tls          contexts, ciphers, and what a peer's certificate proves
+credentials  what peers prove themselves with, as configured
 watched      files that are read again when they change
 negotiation  A-ASSOCIATE: accept or reject
 items        what its PDUs are made of
