@@ -4,11 +4,14 @@ import fcntl
 import mmap
 import os
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
 TITLE_BYTES: Final = 16
+LOCK_SECONDS: Final = 1.0
+_TRY_SECONDS: Final = 0.0005  # it is held for some microseconds
 _COUNT: Final = struct.Struct("q")
 
 
@@ -16,7 +19,8 @@ class Register:
     """Made before the forks: each worker writes its own rows, one 16-byte AE title an association, without a gap.
 
     A lock on a file in memory orders the workers. The kernel drops it with its holder, so a worker that is killed
-    blocks nobody; its own threads come one at a time, which is for `Guests` to see to.
+    blocks nobody, and one that hangs with it is not waited for: then a count may be off by one until it is replaced. A
+    worker's own threads come one at a time, which is for `Guests` to see to.
     """
 
     def __init__(self, slots: int, rows: int) -> None:
@@ -63,11 +67,20 @@ class Register:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        fcntl.lockf(self._lock, fcntl.LOCK_EX)
+        deadline = time.monotonic() + LOCK_SECONDS
+        while not self._lock_now() and time.monotonic() < deadline:
+            time.sleep(_TRY_SECONDS)
         try:
             yield
         finally:
             fcntl.lockf(self._lock, fcntl.LOCK_UN)
+
+    def _lock_now(self) -> bool:
+        try:
+            fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
     def _first(self, slot: int) -> int:
         return slot * self._size + _COUNT.size

@@ -159,7 +159,8 @@ def test_processes_that_join_at_once_never_pass_the_limit() -> None:
     assert sum(joined) == register.count() == 50
 
 
-def test_a_worker_killed_with_the_lock_in_its_hand_blocks_nobody() -> None:
+def test_a_worker_that_hangs_or_dies_with_the_lock_in_its_hand_blocks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scp.receive.register.LOCK_SECONDS", SHORT)
     register = Register(2, 10)
     read, write = os.pipe()
     pid = os.fork()
@@ -168,8 +169,12 @@ def test_a_worker_killed_with_the_lock_in_its_hand_blocks_nobody() -> None:
             os.write(write, b"!")
             signal.pause()
     assert os.read(read, 1) == b"!"
+    assert not register._lock_now()
+    assert not register.join(0, "PACS", 2, 2)
+    register.leave(0, "PACS")
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
+    assert register._lock_now()
     assert not register.join(0, "PACS", 1, 1)
     os.close(read)
     os.close(write)
