@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from scp.admission import RULES, Admission
+from scp.bounds import Bounds
 from scp.config import Config
 from scp.db.index import Index
 from scp.db.linkage import Linkage
@@ -91,7 +92,14 @@ def intake(node: Node, metrics: Metrics) -> Intake:
         staging=Staging(config.export),
         quarantine=Quarantine(config.quarantine, node.keys.officer),
         metrics=metrics,
+        bounds=bounds(config),
     )
+
+
+def bounds(config: Config) -> Bounds:
+    """What a data set may hold at most."""
+    limits = config.limits
+    return Bounds(limits.max_depth, limits.max_elements, limits.max_values, limits.max_header_bytes)
 
 
 def steward(config: Config, metrics: Metrics) -> Steward:
@@ -151,10 +159,15 @@ def free_bytes(config: Config) -> dict[str, int]:
 
 def warnings(config: Config) -> list[str]:
     """What works but should not stay so, one sentence each."""
-    open_to_all = not config.peers and not config.networks
-    if open_to_all and config.host not in _LOOPBACK:
-        return ["any calling AE title from any address may push: name the PACS in [[peers]], or set networks"]
-    return []
+    if config.host in _LOOPBACK:
+        return []
+    found = []
+    proven = config.tls.enabled and config.tls.require_client_certificate and not config.tls.plain_port
+    if not config.peers and not config.networks and not proven:
+        found.append("any calling AE title from any address may push: name the PACS in [[peers]], or set networks")
+    if config.user_identity.check == "password" and config.tls.plain_port:
+        found.append("passwords of user identities cross the network in clear: set tls.plain_port = false")
+    return found
 
 
 def is_running(config: Config) -> bool:

@@ -7,11 +7,11 @@ from struct import Struct
 from typing import NamedTuple
 
 from scp import charset, dictionary
+from scp.bounds import Bounds, Excess
 from scp.outcome import Failure, Outcome
 
 UNDEFINED = 0xFFFFFFFF
-MAX_DEPTH = 32
-MAX_ELEMENTS = 500_000
+BOUNDS = Bounds()
 PIXEL_DATA = 0x7FE00010
 LONG_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
 SHORT_VRS = frozenset(
@@ -107,15 +107,16 @@ def find(elements: tuple[Element, ...], tag: int) -> Element | None:
     return None
 
 
-def read(data: bytes | bytearray | memoryview, *, explicit: bool) -> DataSet:
+def read(data: bytes | bytearray | memoryview, *, explicit: bool, bounds: Bounds = BOUNDS) -> DataSet:
     """Make the table; raises Failure INCOMPLETE where the bytes end short and MALFORMED where PS3.5 is broken.
 
-    Every sequence is walked to its last item, so what is returned is complete at all depths. At most `MAX_DEPTH`
-    sequences inside one another and `MAX_ELEMENTS` elements, items and fragments are taken.
+    Every sequence is walked to its last item, so what is returned is complete at all depths; what is beyond `bounds`
+    is MALFORMED (Excess).
     """
-    reader = _Reader(memoryview(data))
+    reader = _Reader(memoryview(data), bounds)
     elements, _ = reader.table(0, _Span(len(data), 0, explicit, delimited=False))
     dataset = DataSet(reader.data, explicit, elements, reader.nested)
+    bounds.check_header(len(data), ((element.tag, element.stop - element.start) for element in elements))
     _check_pixels(dataset)
     return dataset
 
@@ -142,19 +143,20 @@ class _Span(NamedTuple):
 class _Reader:
     """Walks the bytes once, from the first element to the last, with a limit on all it may find."""
 
-    __slots__ = ("data", "left", "nested")
+    __slots__ = ("bounds", "data", "left", "nested")
 
-    def __init__(self, data: memoryview) -> None:
+    def __init__(self, data: memoryview, bounds: Bounds = BOUNDS) -> None:
         self.data = data
-        self.left = MAX_ELEMENTS
+        self.bounds = bounds
+        self.left = bounds.elements
         self.nested: dict[int, Nested] = {}
 
-    def table(self, at: int, span: _Span) -> tuple[tuple[Element, ...], int]:
+    def table(self, at: int, span: _Span) -> tuple[tuple[Element, ...], int]:  # noqa: C901  no call an element
         """The elements from `at`, and where the next thing starts: at the limit, or behind an item's delimiter."""
         limit, _, explicit, delimited = span
         elements: list[Element] = []
         add, new, data, header, vrs = elements.append, tuple.__new__, self.data, _HEADER.unpack_from, _VRS
-        last = _LAST_FORBIDDEN
+        last, many = _LAST_FORBIDDEN, self.bounds.values
         while at < limit or delimited:
             if limit - at < _HEADER_SIZE:
                 raise _short()
@@ -182,6 +184,8 @@ class _Reader:
                 end = stop = value + length
             if stop > limit:
                 raise _short()
+            if length > many and vr != "SQ":  # no value is shorter than a byte
+                self.bounds.check_values(vr, data[value:end])
             add(new(Element, (tag, vr, at, value, end, stop)))  # three times as quick as Element(...)
             at = stop
         return tuple(elements), at
@@ -234,8 +238,8 @@ class _Reader:
             return self._fragments(head.value, limit)
         elif head.vr not in {"SQ", "UN"}:
             raise _malformed("an element that is neither a sequence nor pixel data has undefined length")
-        if depth >= MAX_DEPTH:
-            raise _malformed("sequences are nested deeper than this node takes")
+        if depth >= self.bounds.depth:
+            raise Excess("max_depth", "sequences are nested deeper than this node takes")
         inside = _Span(limit, depth + 1, explicit and head.vr == "SQ", length == UNDEFINED)
         return self.items(head.start, head.value, inside)
 
@@ -261,7 +265,7 @@ class _Reader:
 
 
 def _too_many() -> Failure:
-    return _malformed("there are more elements and items than this node takes")
+    return Excess("max_elements", "there are more elements and items than this node takes")
 
 
 def _short() -> Failure:

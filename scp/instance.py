@@ -8,11 +8,16 @@ from scp.dataset import DataSet
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Who speaks on an association: the AE titles as sent (at most 16 characters each) and the source address."""
+    """Who speaks on an association: the AE titles as sent (at most 16 characters each) and the source address.
+
+    `certificate` is what the peer has proven over TLS: its certificate's SHA-256 fingerprint (hexadecimal) and its
+    names in lower case; empty without one.
+    """
 
     calling: str
     called: str
     address: str
+    certificate: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pydicom._uid_dict import UID_dictionary
 
 from scp import log
-from scp.dataset import read
+from scp.bounds import Bounds, Excess
+from scp.dataset import BOUNDS, read
 from scp.db.index import Delivery, Index
 from scp.db.linkage import Linkage
 from scp.instance import Arrival, DeidentifiedInstance, Identity, Instance, Source, Subject
@@ -48,6 +49,7 @@ class Intake:
     staging: Staging
     quarantine: Quarantine
     metrics: Metrics
+    bounds: Bounds = BOUNDS
 
     def take(self, arrival: Arrival) -> Outcome:
         """Carry one instance through the house and return what the wire shall hear; never raises Failure."""
@@ -60,7 +62,7 @@ class Intake:
 
     def _walk(self, arrival: Arrival) -> Outcome:
         with self._step("examine"):
-            instance = examine(arrival)
+            instance = examine(arrival, self.bounds)
             source = self.linkage.source(arrival.sop_instance_uid, arrival.data)
         with self._step("admission"):
             for admitted in self.rules:
@@ -107,6 +109,8 @@ class Intake:
     def _refuse(self, arrival: Arrival, failure: Failure) -> Outcome:
         """What the table says of a failure; an original that cannot be sealed was not taken, and the sender hears."""
         _logger.warning("refused", outcome=failure.outcome.label, why=failure.why, bytes=len(arrival.data))
+        if isinstance(failure, Excess):
+            self.metrics.limits.labels(failure.limit).inc()
         if not failure.outcome.quarantined:
             return failure.outcome
         try:
@@ -133,12 +137,12 @@ class Intake:
             self.metrics.step_seconds.labels(step).observe(time.perf_counter() - start)
 
 
-def examine(arrival: Arrival) -> Instance:
+def examine(arrival: Arrival, bounds: Bounds = BOUNDS) -> Instance:
     """Check that the data set is complete and that command, data set and presentation context name the same object.
 
     Raises Failure MISMATCHED (PS3.4 B.2.2: the data set's own class and instance count), INCOMPLETE or MALFORMED.
     """
-    dataset = read(arrival.data, explicit=arrival.transfer_syntax != IMPLICIT_VR_LITTLE_ENDIAN)
+    dataset = read(arrival.data, explicit=arrival.transfer_syntax != IMPLICIT_VR_LITTLE_ENDIAN, bounds=bounds)
     if arrival.sop_class_uid != arrival.context_class:
         raise Failure(Outcome.MISMATCHED, "AffectedSOPClassUID is not the presentation context's abstract syntax")
     if dataset.text(_SOP_CLASS_UID) != arrival.sop_class_uid:

@@ -13,6 +13,13 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from scp.outcome import Outcome
 
 RESULTS = ("accepted", "rejected", "released", "aborted", "failed")
+LIMITS = (
+    "max_pdu_bytes", "max_instance_bytes", "max_bytes_in_flight", "max_associations", "max_associations_per_title",
+    "max_unassociated", "max_unassociated_per_address", "tls_handshake_seconds", "artim_seconds", "header_seconds",
+    "body_seconds", "idle_seconds", "instance_seconds", "min_bytes_per_second", "max_depth", "max_elements",
+    "max_values", "max_header_bytes", "hung_seconds",
+)  # fmt: skip
+HANDSHAKES = ("done", "failed")
 COMMANDS = ("c_store", "c_echo", "other")
 STEPS = ("receive", "examine", "admission", "linkage", "deidentify", "store", "index", "respond")
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -36,6 +43,8 @@ class Metrics:
     stored_bytes: Counter
     associations: Counter
     associations_open: Gauge
+    limits: Counter
+    tls_handshakes: Counter
     dimse: Counter
     step_seconds: Histogram
     published_visits: Counter
@@ -88,6 +97,12 @@ def _declare(registry: CollectorRegistry, value_class: Any, slot: _Slot) -> Metr
             ),
             associations_open=Gauge(
                 "cloakroom_associations_open", "Associations open now.", registry=own, multiprocess_mode="livesum"
+            ),
+            limits=_counter(
+                "cloakroom_limits_total", "Times a limit was met, by its setting in [limits].", own, "limit", LIMITS
+            ),
+            tls_handshakes=_counter(
+                "cloakroom_tls_handshakes_total", "TLS handshakes, by how they ended.", own, "handshake", HANDSHAKES
             ),
             dimse=_counter("cloakroom_dimse_total", "DIMSE requests, by command.", own, "command", COMMANDS),
             step_seconds=_steps(own),

@@ -80,11 +80,19 @@ class Rejected(NamedTuple):
 class Rejection(Enum):
     """Why an association is rejected (PS3.8 9.3.4); the result is 1 for permanent and 2 for transient."""
 
-    CALLING_AE_TITLE = Rejected(1, 1, 3, "the calling AE title is not a peer of this node, or not from this address")
+    CALLING_AE_TITLE = Rejected(
+        1,
+        1,
+        3,
+        "the calling AE title is not a peer of this node, or not from this address, or not with this certificate",
+    )
     CALLED_AE_TITLE = Rejected(1, 1, 7, "the called AE title is not this node's")
+    USER_IDENTITY = Rejected(1, 1, 1, "the user identity is missing, unknown, or not proven")
     APPLICATION_CONTEXT = Rejected(1, 1, 2, "the application context is not DICOM's")
     PROTOCOL_VERSION = Rejected(1, 2, 2, "the upper layer protocol version is not 1")
-    CONGESTED = Rejected(2, 3, 1, "this worker serves as many associations as it may; try again")
+    CONGESTED = Rejected(
+        2, 3, 1, "this node serves as many associations as it may, of all or of this calling AE title; try again"
+    )
     DRAINING = Rejected(2, 3, 2, "the node is being shut down; try again")
 
     @property

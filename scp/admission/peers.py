@@ -14,7 +14,7 @@ Networks = Sequence[IPv4Network | IPv6Network]
 def admit(config: Config) -> Callable[[Peer], Rejection | None]:
     """The question asked of every association request: None lets it in (PS3.8 9.3.4 for the rejections).
 
-    AE titles are given by the peer itself and prove nothing; source networks are the stronger half of a rule.
+    AE titles are given by the peer itself and prove nothing; source networks are stronger, certificates prove.
     """
     return lambda peer: _answer(config, peer)
 
@@ -31,7 +31,8 @@ def _answer(config: Config, peer: Peer) -> Rejection | None:
 
 
 def _is(rule: PeerRule, peer: Peer, address: Address | None) -> bool:
-    return rule.ae_title == peer.calling.strip(" ") and _within(address, rule.networks)
+    proven = not rule.certificates or not peer.certificate.isdisjoint(rule.certificates)
+    return rule.ae_title == peer.calling.strip(" ") and proven and _within(address, rule.networks)
 
 
 def _within(address: Address | None, networks: Networks) -> bool:

@@ -16,9 +16,10 @@ from scp.config import ConfigError
 from scp.db.engine import DatabaseError
 from scp.deidentify.recipe import RecipeError
 from scp.outcome import Failure
+from scp.receive.watched import SecretFileError
 from scp.store.keys import KeyFileError
 
-REFUSALS = (ConfigError, DatabaseError, Failure, KeyFileError, RecipeError, StartError)
+REFUSALS = (ConfigError, DatabaseError, Failure, KeyFileError, RecipeError, SecretFileError, StartError)
 
 app = typer.Typer(
     name="cloakroom",

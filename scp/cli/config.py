@@ -7,6 +7,7 @@ import typer
 from scp import build
 from scp.cli.output import ConfigOption, JsonOption, listing
 from scp.config import load, rows
+from scp.receive import credentials
 from scp.store import keys
 
 app = typer.Typer(
@@ -24,8 +25,9 @@ def show(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 @app.command()
 def check(config: ConfigOption = None) -> None:
-    """Check configuration, keys and recipe as `serve` would, without starting or changing anything."""
+    """Check configuration, certificates, keys and recipe as `serve` would, without starting or changing anything."""
     settings = load(config)
+    credentials.read(settings)
     plan = build.recipe_of(settings)
     build.layout_of(settings)
     if keys.missing(settings.keys):

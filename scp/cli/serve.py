@@ -12,12 +12,16 @@ import typer
 from scp import __version__, admission, build, log, web
 from scp.cli.output import ConfigOption
 from scp.config import Config, load, prepare_process
+from scp.config.fields import variable
 from scp.metrics import Metrics, declare_node
+from scp.receive import credentials
 from scp.receive.board import Board, State
+from scp.receive.credentials import Credentials
 from scp.receive.door import FrontDoor
+from scp.receive.identity import Users
 from scp.receive.negotiation import STORAGE_CLASSES
-from scp.receive.supervisor import Child, bind, supervise
-from scp.receive.worker import run_worker
+from scp.receive.supervisor import Child, Watch, bind, supervise
+from scp.receive.worker import Entrance, run_worker
 
 OTHERS = STEWARD, WEB = "steward", "web"  # processes besides the workers, in the order of their slots
 SILENT_SECONDS = 10.0  # a worker shows each second that it lives
@@ -31,19 +35,30 @@ def serve(config: ConfigOption = None) -> None:
     """
     settings = load(config)
     log.configure(settings.log_format, settings.log_level)
-    listener = _bound(settings, "host", "port")
-    status = _bound(settings, "http_host", "http_port")
+    held = credentials.read(settings)
+    entrances = _entrances(settings, held)
+    status = _bound(settings, "http_host", "http_port", settings.http_port)
     node = build.prepare(settings)
     _announce(node)
-    raise typer.Exit(_run(node, listener, status))
+    raise typer.Exit(_run(node, entrances, held.users, status))
 
 
-def _bound(config: Config, host: str, port: str) -> socket.socket:
-    address, number = getattr(config, host), getattr(config, port)
+def _entrances(config: Config, held: Credentials) -> list[Entrance]:
+    """The ports for associations, bound."""
+    entrances = []
+    if held.contexts is not None:
+        entrances.append(Entrance(_bound(config, "host", "tls.port", config.tls.port), held.contexts))
+    if config.tls.plain_port:
+        entrances.append(Entrance(_bound(config, "host", "port", config.port)))
+    return entrances
+
+
+def _bound(config: Config, host: str, port: str, number: int) -> socket.socket:
+    address = getattr(config, host)
     try:
         return bind(address, number)
     except OSError as error:
-        origin = config.origins.get(port) or config.origins.get(host) or f"CLOAKROOM_{port.upper()}"
+        origin = config.origins.get(port) or config.origins.get(host) or variable(tuple(port.split(".")))
         raise build.StartError(f"{origin}: {address}:{number} cannot be listened on ({error.strerror})") from error
 
 
@@ -56,30 +71,38 @@ def _announce(node: build.Node) -> None:
     for warning in build.warnings(config):
         typer.echo(f"warning: {warning}")
     typer.echo(f"AE title   {config.ae_title}")
-    typer.echo(f"address    {config.host}:{config.port}")
+    if config.tls.plain_port:
+        typer.echo(f"address    {config.host}:{config.port}")
+        typer.echo(f"send to it storescu -aec {config.ae_title} -R +sd +r {config.host} {config.port} FOLDER")
+    if config.tls.enabled:
+        typer.echo(f"TLS        {config.host}:{config.tls.port}")
     typer.echo(f"status     http://{config.http_host}:{config.http_port}/readyz and /metrics")
     typer.echo(f"recipe     {config.recipe} ({node.plan.digest[:16]})")
     typer.echo(f"visits     {config.export / 'DICOM'}, each once it was quiet for {config.visit_quiet_seconds:g} s")
-    typer.echo(f"send to it storescu -aec {config.ae_title} -R +sd +r {config.host} {config.port} FOLDER")
     sys.stdout.flush()
 
 
-def _run(node: build.Node, listener: socket.socket, status: socket.socket) -> int:
+def _run(node: build.Node, entrances: list[Entrance], users: Users | None, status: socket.socket) -> int:
     config = node.config
     prepare_process(config)
     metrics = declare_node(config.metrics_dir)
     names = [*(f"worker-{number}" for number in range(1, config.workers + 1)), *OTHERS]
-    board = Board(names)
+    board = Board(names, config.limits.max_associations)
+    work = partial(_work, node, metrics, board, entrances, users)
     children = [
-        Child(name, partial(_work, node, metrics, board, slot, listener), listens=True)
+        Child(name, partial(work, slot), listens=True, watched=True)
         for slot, name in enumerate(names[: config.workers])
     ]
     children.append(Child(STEWARD, partial(_steward, node, metrics, board, config.workers)))
     children.append(Child(WEB, partial(_web, node, metrics, board, config.workers + 1, status)))
-    return supervise(listener, children, board, drain_timeout=config.limits.drain_seconds)
+    watch = Watch(config.limits.hung_seconds, metrics.limits.labels("hung_seconds").inc)
+    listeners = [entrance.listener for entrance in entrances]
+    return supervise(listeners, children, board, drain_timeout=config.limits.drain_seconds, watch=watch)
 
 
-def _work(node: build.Node, metrics: Metrics, board: Board, slot: int, listener: socket.socket) -> None:
+def _work(  # noqa: PLR0913, PLR0917  a process is handed everything at once
+    node: build.Node, metrics: Metrics, board: Board, entrances: list[Entrance], users: Users | None, slot: int
+) -> None:
     metrics.identify(f"worker-{slot + 1}")
     config = node.config
     door = FrontDoor(
@@ -88,8 +111,9 @@ def _work(node: build.Node, metrics: Metrics, board: Board, slot: int, listener:
         admit=admission.admit(config),
         take=build.intake(node, metrics).take,
         metrics=metrics,
+        users=users,
     )
-    run_worker(listener, door, board, slot)
+    run_worker(entrances, door, board, slot)
 
 
 def _steward(node: build.Node, metrics: Metrics, board: Board, slot: int) -> None:

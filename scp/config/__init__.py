@@ -10,12 +10,15 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from scp.config.errors import Places, sentence, unknown
-from scp.config.fields import Config, Limits, PeerRule, settings, variable
+from scp.config.fields import TABLES, Config, Limits, PeerRule, settings, variable
 from scp.config.file import ConfigError, KeyPath, read
 from scp.config.kinds import Shown
+from scp.config.security import Tls, UserIdentity
 from scp.config.variables import FILE_VARIABLE, Variables
 
-__all__ = ["Config", "ConfigError", "Limits", "PeerRule", "Row", "load", "prepare_process", "rows"]
+__all__ = [
+    "Config", "ConfigError", "Limits", "PeerRule", "Row", "Tls", "UserIdentity", "load", "prepare_process", "rows",
+]  # fmt: skip
 
 DEFAULT_FILE = Path("cloakroom.toml")
 
@@ -84,10 +87,11 @@ def _find(path: Path | None, environ: Mapping[str, str]) -> Path | None:
 
 
 def _merge(data: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """A variable of one limit leaves the file's others; what is no table is left for the check to refuse."""
+    """A variable of one table's key leaves the file's others; what is no table is left for the check to refuse."""
     merged = data | over
-    if isinstance(data.get("limits"), dict) and isinstance(over.get("limits"), dict):
-        merged["limits"] = data["limits"] | over["limits"]
+    for table in TABLES:
+        if isinstance(data.get(table), dict) and isinstance(over.get(table), dict):
+            merged[table] = data[table] | over[table]
     return merged
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import ErrorDetails
 
-from scp.config.fields import Config, Limits, PeerRule, variable
+from scp.config.fields import TABLES, Config, PeerRule, variable
 from scp.config.file import KeyPath, line_of
 from scp.config.kinds import Kind
 
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 _SHOWN_CHARACTERS = 60
 _SHAPES = {"tuple_type": "a list", "mapping_type": "a table", "dict_type": "a table", "model_type": "a table"}
-_INNER: Mapping[str, dict[str, "FieldInfo"]] = {"limits": Limits.model_fields, "peers": PeerRule.model_fields}
+_INNER: Mapping[str, dict[str, "FieldInfo"]] = {
+    "peers": PeerRule.model_fields,
+    **{name: table.model_fields for name, table in TABLES.items()},
+}
 
 
 class Places:

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from scp.config.file import KeyPath
 from scp.config.kinds import (
     Bytes,
+    Certificates,
     Count,
     Folder,
     Kind,
@@ -26,6 +27,7 @@ from scp.config.kinds import (
     Title,
     Uids,
 )
+from scp.config.security import Tls, UserIdentity
 
 PREFIX = "CLOAKROOM_"
 
@@ -41,14 +43,32 @@ class Limits(BaseModel):
 
     max_pdu_bytes: Bytes = Field(default=131_072, description="Longest P-DATA-TF PDU received, advertised to the peer.")
     max_instance_bytes: Bytes = Field(default=2_147_483_648, description="Longest data set received.")
-    max_associations: Count = Field(default=200, description="Associations open at once in one worker.")
+    max_bytes_in_flight: Bytes = Field(
+        default=1_073_741_824, description="Bytes of data sets that one worker holds in memory at once."
+    )
+    in_flight_seconds: Seconds = Field(
+        default=10.0, description="How long a data set waits for that room, unread, before it is answered A700."
+    )
+    max_associations: Count = Field(default=1024, description="Associations open at once on the node.")
+    max_associations_per_title: Count = Field(default=256, description="The same, of one calling AE title.")
     max_unassociated: Count = Field(default=256, description="Connections in one worker that have no association yet.")
     max_unassociated_per_address: Count = Field(default=16, description="The same, from one source address.")
-    artim_seconds: Seconds = Field(default=30.0, description="From the connection to its complete A-ASSOCIATE-RQ.")
+    tls_handshake_seconds: Seconds = Field(default=10.0, description="From the connection to its TLS session.")
+    artim_seconds: Seconds = Field(default=30.0, description="From there to a complete A-ASSOCIATE-RQ.")
     header_seconds: Seconds = Field(default=10.0, description="From the first byte of a PDU to its complete header.")
     body_seconds: Seconds = Field(default=10.0, description="For the body of a PDU, besides 1 s for each 64 KiB.")
     idle_seconds: Seconds = Field(default=300.0, description="Between two messages of an association.")
     instance_seconds: Seconds = Field(default=900.0, description="For one whole C-STORE request.")
+    min_bytes_per_second: Bytes = Field(
+        default=10_240, description="The slowest a data set may come, on average, once its first 30 s are over."
+    )
+    max_depth: Count = Field(default=32, description="Sequences inside one another in a data set.")
+    max_elements: Count = Field(default=500_000, description="Elements, items and fragments of a data set.")
+    max_values: Count = Field(default=1_000_000, description="Values of one element.")
+    max_header_bytes: Bytes = Field(
+        default=67_108_864, description="Bytes of a data set besides its pixels, spectra and encapsulated document."
+    )
+    hung_seconds: Seconds = Field(default=60.0, description="A worker silent for so long is killed and replaced.")
     drain_seconds: Seconds = Field(default=30.0, description="For open associations to end after SIGTERM.")
 
 
@@ -59,6 +79,9 @@ class PeerRule(BaseModel):
 
     ae_title: Title = Field(description="Calling AE title, compared without the spaces around it.")
     networks: Networks = Field(default=(), description="Source networks of this title; none means any.")
+    certificates: Certificates = Field(
+        default=(), description="Certificates this title must show over TLS: fingerprints or names; none means any."
+    )
 
 
 class Config(BaseSettings):
@@ -93,7 +116,8 @@ class Config(BaseSettings):
         default=True, description="Whether an association must call the node by its own AE title."
     )
     peers: Annotated[tuple[PeerRule, ...], Kind("a list of [[peers]] tables")] = Field(
-        default=(), description="Who may call, as [[peers]] tables of ae_title and networks; none means anybody."
+        default=(),
+        description="Who may call, as [[peers]] tables of ae_title, networks and certificates; none means anybody.",
     )
     networks: Networks = Field(default=(), description="Source networks connections are accepted from; none means any.")
     sop_classes: Uids = Field(default=(), description="SOP Class UIDs accepted; none means every storage class.")
@@ -111,6 +135,11 @@ class Config(BaseSettings):
     ] = Field(default="info", description="Least level that is logged.")
     limits: Annotated[Limits, Kind("a [limits] table")] = Field(
         default_factory=Limits, description="Limits of the front door."
+    )
+
+    tls: Annotated[Tls, Kind("a [tls] table")] = Field(default_factory=Tls, description="Associations over TLS.")
+    user_identity: Annotated[UserIdentity, Kind("a [user_identity] table")] = Field(
+        default_factory=UserIdentity, description="User identity of associations."
     )
 
     _origins: Mapping[str, str] = PrivateAttr(default_factory=dict)
@@ -168,11 +197,14 @@ class Config(BaseSettings):
         return self.state / "run" / "metrics"
 
 
+TABLES: Mapping[str, type[BaseModel]] = {"limits": Limits, "tls": Tls, "user_identity": UserIdentity}
+
+
 def settings() -> Iterator[tuple[KeyPath, FieldInfo]]:
-    """Every setting with its path of keys, those of [limits] one by one, in the order they are documented."""
+    """Every setting with its path of keys, those of a table one by one, in the order they are documented."""
     for name, field in Config.model_fields.items():
-        if name == "limits":
-            yield from (((name, inner), inner_field) for inner, inner_field in Limits.model_fields.items())
+        if name in TABLES:
+            yield from (((name, inner), inner_field) for inner, inner_field in TABLES[name].model_fields.items())
         else:
             yield (name,), field
 

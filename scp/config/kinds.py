@@ -16,6 +16,7 @@ _UID_LENGTH = 64
 _DESCRIPTION_LENGTH = 50
 _DESCRIPTION_FORBIDDEN = re.compile(r'[/*"$`\\;]|\.\.|[\x00-\x1f\x7f]')
 _TITLE = re.compile(r"[!-\[\]-~](?:[ -\[\]-~]{0,14}[!-\[\]-~])?")
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -74,10 +75,21 @@ def _title(value: str) -> str:
     return value
 
 
-def _folder(value: Path) -> Path:
+def _path(value: Path) -> Path:
     if "\x00" in str(value) or value == Path():
-        raise ValueError("not a folder")
+        raise ValueError("not a path")
     return value
+
+
+def _certificate(value: str) -> str:
+    """A fingerprint as hexadecimal digits without colons, a name in lower case, so that they can be compared."""
+    plain = value.strip().casefold()
+    digits = plain.replace(":", "")
+    if _FINGERPRINT.fullmatch(digits):
+        return digits
+    if not plain or not plain.isprintable() or ":" in plain:
+        raise ValueError("neither a fingerprint nor a name")
+    return plain
 
 
 def _description(value: str) -> str:
@@ -93,6 +105,7 @@ def _frozen(value: Mapping[str, str]) -> Mapping[str, str]:
 _Whole = Annotated[int, BeforeValidator(_number(int)), Field(strict=True)]
 _Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network)]
 _Uid = Annotated[str, AfterValidator(_uid)]
+_Certificate = Annotated[str, AfterValidator(_certificate)]
 _Description = Annotated[str, AfterValidator(_description)]
 
 Port = Annotated[_Whole, Field(ge=1, le=65535), Kind("a port number (1-65535)")]
@@ -106,7 +119,8 @@ Seconds = Annotated[
 ]
 Switch = Annotated[bool, BeforeValidator(_truth), Field(strict=True), Kind("true or false")]
 Text = Annotated[str, Field(min_length=1), Kind("a text of at least one character")]
-Folder = Annotated[Path, AfterValidator(_folder), Kind("the path of a folder")]
+Folder = Annotated[Path, AfterValidator(_path), Kind("the path of a folder")]
+File = Annotated[Path, AfterValidator(_path), Kind("the path of a file")]
 Title = Annotated[
     str, AfterValidator(_title), Kind("an AE title (1-16 ASCII characters, no backslash, no space around it)")
 ]
@@ -115,6 +129,9 @@ Networks = Annotated[
     NoDecode,
     BeforeValidator(_words),
     Kind('a network like "10.1.0.0/16" (the address bits behind the prefix are 0)'),
+]
+Certificates = Annotated[
+    tuple[_Certificate, ...], Kind("a SHA-256 fingerprint (64 hexadecimal digits) or a name in a certificate")
 ]
 Uids = Annotated[tuple[_Uid, ...], NoDecode, BeforeValidator(_words), Kind("a UID (PS3.5 9.1)")]
 Protocols = Annotated[

@@ -1,14 +1,16 @@
 """One association from its first byte to its last (PS3.8 9.2's state machine, acceptor's side, as one thread)."""
 
+import ssl
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
 from scp import log
-from scp.outcome import Outcome, Rejection
-from scp.receive import commands, messages, negotiation, storage
+from scp.outcome import Failure, Outcome, Rejection
+from scp.receive import commands, messages, negotiation, storage, tls
+from scp.receive.budget import Budget
 from scp.receive.commands import Command, Field
 from scp.receive.messages import Finished, Messages
-from scp.receive.wire import GRACE_SECONDS, PDU, ProtocolError, Reason, Wire
+from scp.receive.wire import GRACE_SECONDS, PDU, Overdue, ProtocolError, Reason, Wire
 
 if TYPE_CHECKING:
     from scp.receive.door import FrontDoor
@@ -22,11 +24,13 @@ _logger = log.get("receive")
 class Host(Protocol):
     """The worker as its associations see it."""
 
+    budget: Budget
+
     def is_leaving(self) -> bool:
         """Whether no association may begin any more."""
 
-    def associate(self) -> bool:
-        """Count an association as begun; False when there are as many as there may be."""
+    def associate(self, title: str) -> str:
+        """Count an association of a calling AE title as begun, or say which limit forbids it."""
 
     def leave(self) -> None:
         """Let the worker go, because its disk is not to be trusted."""
@@ -35,8 +39,12 @@ class Host(Protocol):
 class Association:
     """One thread serves one; `result` is what became of it, as the metric names it."""
 
-    def __init__(self, wire: Wire, address: str, door: "FrontDoor", host: Host) -> None:
+    def __init__(
+        self, wire: Wire, address: str, door: "FrontDoor", host: Host, context: ssl.SSLContext | None = None
+    ) -> None:
         self._wire = wire
+        self._context = context
+        self._share = host.budget.share()
         self._address = address
         self._door = door
         self._host = host
@@ -51,22 +59,24 @@ class Association:
         try:
             self._converse()
         except ProtocolError as error:
+            self._count(error.limit)
             self._abort(error.reason, error.why)
-        except TimeoutError:
-            self._overdue()
+        except Overdue as late:
+            self._overdue(late)
         except OSError:
             self._end("failed", "connection lost")
         except MemoryError:
             self._abort(None, "no memory for what was sent")
         finally:
+            self._share.release()
             self._tell()
             self._wire.close()
 
     def _converse(self) -> None:
-        request = self._establish()
+        request = self._establish() if self._context is None or self._secure(self._context) else None
         if request is None:
             return
-        stream = Messages(self._wire, self._door.limits, self._contexts)
+        stream = Messages(self._wire, self._door.limits, self._contexts, self._share)
         try:
             while True:
                 context_id, command = stream.command()
@@ -79,6 +89,19 @@ class Association:
             else:
                 self._end("aborted", "by the peer")
 
+    def _secure(self, context: ssl.SSLContext) -> bool:
+        """The TLS handshake; its failure is told in OpenSSL's own words, which hold nothing of the peer's."""
+        ended = "failed"
+        try:
+            self._wire.secure(context)
+            ended = "done"
+        except ssl.SSLError as error:
+            _logger.warning("tls_handshake_failed", address=self._address, reason=error.reason)
+            self._end("failed", "no TLS session")
+        finally:
+            self._door.metrics.tls_handshakes.labels(ended).inc()
+        return ended == "done"
+
     def _establish(self) -> "Request | None":
         """Answer the A-ASSOCIATE-RQ; None where nothing follows."""
         artim = time.monotonic() + self._door.limits.artim_seconds
@@ -87,7 +110,7 @@ class Association:
         if kind == PDU.ABORT:
             self._end("aborted", "by the peer")
             return None
-        request = self._admit(negotiation.read(bytes(body), self._address))
+        request = self._admit(negotiation.read(bytes(body), self._address, tls.proven(self._wire.session)))
         if isinstance(request, Rejection):
             self._reject(request)
             return None
@@ -99,8 +122,10 @@ class Association:
             return request
         if self._host.is_leaving():
             return Rejection.DRAINING
-        rejection = self._door.admit(request.peer)
-        if rejection is None and not self._host.associate():
+        users = self._door.users
+        rejection = self._door.admit(request.peer) or (users.check(request.claim) if users else None)
+        if rejection is None and (limit := self._host.associate(request.peer.calling)):
+            self._count(limit)
             return Rejection.CONGESTED
         return rejection or request
 
@@ -112,7 +137,9 @@ class Association:
 
     def _accept(self, request: "Request") -> "Request":
         limits = self._door.limits
-        answer, self._contexts = negotiation.accept(request, self._door.sop_classes, limits.max_pdu_bytes)
+        answer, self._contexts = negotiation.accept(
+            request, self._door.sop_classes, limits.max_pdu_bytes, identified=self._door.users is not None
+        )
         self._wire.send(answer)
         self._accepted = request
         self._door.metrics.associations.labels("accepted").inc()
@@ -135,35 +162,55 @@ class Association:
         self._respond(request, context_id, command, status)
 
     def _store(self, request: "Request", stream: Messages, context_id: int, command: Command) -> None:
-        metrics = self._door.metrics
-        start = time.perf_counter()
-        arrival = storage.receive(stream, context_id, self._contexts[context_id], command, request.peer)
-        metrics.step_seconds.labels("receive").observe(time.perf_counter() - start)
-        metrics.received_bytes.inc(len(arrival.data))
-        outcome = storage.take(self._door, arrival)
-        del arrival  # or the next data set would be collected beside it
+        step = self._door.metrics.step_seconds
+        outcome = self._take(request, stream, context_id, command)
+        self._share.release()
         start = time.perf_counter()
         try:
             self._respond(request, context_id, command, outcome.status)
         finally:
             if outcome is Outcome.STORAGE_FAULT:
                 self._host.leave()
-        metrics.step_seconds.labels("respond").observe(time.perf_counter() - start)
+        step.labels("respond").observe(time.perf_counter() - start)
+
+    def _take(self, request: "Request", stream: Messages, context_id: int, command: Command) -> Outcome:
+        """Receive an instance and hand it in; what it took of memory is free on return."""
+        metrics = self._door.metrics
+        start = time.perf_counter()
+        try:
+            arrival = storage.receive(stream, context_id, self._contexts[context_id], command, request.peer)
+        except Failure as failure:
+            self._count("max_bytes_in_flight")
+            metrics.instances.labels(failure.outcome.label).inc()
+            _logger.warning("refused", outcome=failure.outcome.label, why=failure.why)
+            return failure.outcome
+        metrics.step_seconds.labels("receive").observe(time.perf_counter() - start)
+        metrics.received_bytes.inc(len(arrival.data))
+        return storage.take(self._door, arrival)
 
     def _respond(self, request: "Request", context_id: int, command: Command, status: int) -> None:
         answer = commands.respond(command, status)
         self._wire.send(messages.encode(context_id, answer, request.max_pdu_bytes))
 
-    def _overdue(self) -> None:
+    def _overdue(self, late: Overdue) -> None:
         if self._host.is_leaving():
             self._abort(None, "the node is being shut down")
-        elif self._accepted is not None:
+            return
+        self._count(late.limit or "artim_seconds")
+        if self._accepted is not None:
             self._abort(Reason.NOT_SPECIFIED, "a deadline has passed")
         else:
             self._end("failed", "no association within the deadline")  # ARTIM: closed without a word, AA-2
 
+    def _count(self, limit: str) -> None:
+        if limit:
+            self._door.metrics.limits.labels(limit).inc()
+
     def _abort(self, reason: Reason | None, why: str) -> None:
+        """Before there is an association the service user aborts (AA-1), then the service provider (AA-8)."""
         self._end("aborted", why)
+        if self._accepted is None:
+            reason = None
         try:
             self._wire.send(negotiation.abort(reason))
         except OSError:

@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final, NamedTuple
 
+from scp.receive.register import Register
+
 _STATE: Final = struct.Struct("q")
 _SLOT: Final = struct.Struct("qqdqq")  # pid, restarts, heartbeat, open associations, unused
 _NUMBER: Final = struct.Struct("q")
 _SECONDS: Final = struct.Struct("d")
+ASSOCIATIONS: Final = 1024
 _PID, _RESTARTS, _HEARTBEAT, _ASSOCIATIONS = (offset * 8 for offset in range(4))
 
 
@@ -35,11 +38,13 @@ class Status(NamedTuple):
 class Board:
     """Made before the forks and readable in every process.
 
-    Each number has one writer, the supervisor or the child itself, and is aligned, so that no lock is needed.
+    Each number has one writer, the supervisor or the child itself, and is aligned, so that no lock is needed;
+    `register` has a lock of its own. `associations` is the most that the node will have open.
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], associations: int = ASSOCIATIONS) -> None:
         self._names = tuple(names)
+        self.register = Register(len(self._names), associations)
         self._page = mmap.mmap(-1, _STATE.size + _SLOT.size * len(self._names))
 
     @property
@@ -54,6 +59,7 @@ class Board:
     def started(self, slot: int, pid: int) -> None:
         """The supervisor's entry: who lives in the slot now (0: nobody), not yet heard of."""
         at = self._at(slot)
+        self.register.clear(slot)
         _SECONDS.pack_into(self._page, at + _HEARTBEAT, 0.0)
         _NUMBER.pack_into(self._page, at + _ASSOCIATIONS, 0)
         _NUMBER.pack_into(self._page, at + _PID, pid)

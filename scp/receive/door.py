@@ -10,13 +10,15 @@ from scp.outcome import Outcome, Rejection
 if TYPE_CHECKING:
     from scp.config import Limits
     from scp.metrics import Metrics
+    from scp.receive.identity import Users
 
 
 @dataclass(frozen=True, slots=True)
 class FrontDoor:
     """What an association needs: limits, the SOP classes stored, who may come in, and what to do with what they bring.
 
-    `take` carries one instance through the house and returns what the wire shall hear.
+    `take` carries one instance through the house and returns what the wire shall hear; without `users` a user identity
+    is passed over, as one that is not supported.
     """
 
     limits: "Limits"
@@ -24,3 +26,4 @@ class FrontDoor:
     admit: Callable[[Peer], Rejection | None]
     take: Callable[[Arrival], Outcome]
     metrics: "Metrics"
+    users: "Users | None" = None

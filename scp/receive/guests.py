@@ -1,4 +1,7 @@
-"""How many are in: caps on sockets that have not associated yet, in all and from one address, and on associations."""
+"""How many are in: caps on sockets that have not associated yet, in all and from one address, and on associations.
+
+A question whether somebody may come in is answered with the limit that forbids it, or with nothing.
+"""
 
 import threading
 import time
@@ -7,13 +10,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from scp.config import Limits
+    from scp.receive.register import Register
 
 
 class Guests:
-    """Counts of one worker, shared by its threads."""
+    """Counts of one worker, shared by its threads; associations are counted in the node's register as well."""
 
-    def __init__(self, limits: "Limits") -> None:
+    def __init__(self, limits: "Limits", register: "Register", slot: int) -> None:
         self._limits = limits
+        self._register = register
+        self._slot = slot
         self._changed = threading.Condition()
         self._waiting: Counter[str] = Counter()
         self._associated = 0
@@ -24,32 +30,34 @@ class Guests:
         with self._changed:
             return self._associated
 
-    def come(self, address: str) -> bool:
-        """Count a new socket; False when too many wait already, of all or of this address."""
+    def come(self, address: str) -> str:
+        """Count a new socket, unless too many wait already, of all or of this address."""
         with self._changed:
             if self._waiting.total() >= self._limits.max_unassociated:
-                return False
+                return "max_unassociated"
             if self._waiting[address] >= self._limits.max_unassociated_per_address:
-                return False
+                return "max_unassociated_per_address"
             self._waiting[address] += 1
-            return True
+            return ""
 
-    def associate(self, address: str) -> bool:
-        """Move a socket from those that wait to the associations; False when there are as many as there may be."""
+    def associate(self, address: str, title: str) -> str:
+        """Move a socket from those that wait to the associations, unless there are too many, in all or of the title."""
+        limits = self._limits
         with self._changed:
-            if self._associated >= self._limits.max_associations:
-                return False
-            self._forget(address)
-            self._associated += 1
-            return True
-
-    def go(self, address: str, *, associated: bool) -> None:
-        """Count a socket as closed."""
-        with self._changed:
-            if associated:
-                self._associated -= 1
-            else:
+            full = self._register.join(self._slot, title, limits.max_associations, limits.max_associations_per_title)
+            if not full:
                 self._forget(address)
+                self._associated += 1
+            return full
+
+    def go(self, address: str, title: str | None) -> None:
+        """Count a socket as closed; `title` is that of its association, None where there was none."""
+        with self._changed:
+            if title is None:
+                self._forget(address)
+            else:
+                self._register.leave(self._slot, title)
+                self._associated -= 1
             self._changed.notify_all()
 
     def gone(self, deadline: float, most: float) -> bool:

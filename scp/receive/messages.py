@@ -2,13 +2,15 @@
 
 import struct
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from enum import IntFlag
 from math import inf
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from scp.outcome import Failure, Outcome
 from scp.receive import commands
-from scp.receive.wire import GRACE_SECONDS, PDU, ProtocolError, Reason, Wire
+from scp.receive.budget import Budget, Share
+from scp.receive.wire import GRACE_SECONDS, PDU, Overdue, ProtocolError, Reason, Wire
 
 if TYPE_CHECKING:
     from scp.config import Limits
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 _PDV_HEADER: Final = struct.Struct(">IBB")
 _PDU_HEADER: Final = struct.Struct(">BBI")
 _FREE_FRAGMENTS: Final = 1000
+_FREE_SECONDS: Final = 30.0  # of a message before its rate counts: latency and waiting are no slowness
 _MIN_MEAN_FRAGMENT: Final = 64  # bytes, on average, once a message has more fragments than the free ones
 
 
@@ -45,42 +48,56 @@ class Finished(Exception):  # noqa: N818  an end, not an error
 class Messages:
     """What an established association says, message by message; raises what `Wire` raises, and Finished."""
 
-    def __init__(self, wire: Wire, limits: "Limits", contexts: Collection[int]) -> None:
+    def __init__(self, wire: Wire, limits: "Limits", contexts: Collection[int], share: Share | None = None) -> None:
         self._wire = wire
         self._limits = limits
+        self._share = share or Budget(limits).share()
         self._contexts = contexts
         self._caps: dict[int, int] = {PDU.DATA: limits.max_pdu_bytes, PDU.RELEASE_RQ: 4, PDU.ABORT: 4}
         self._rest = memoryview(b"")
         self._until = inf
+        self._slowest = inf
 
     def command(self) -> tuple[int, commands.Command]:
         """The next message's presentation context id and command set."""
         self._until = inf
         first = self._fragment()
         self._until = time.monotonic() + self._limits.instance_seconds
-        data = self._collect(first, Control.COMMAND, commands.MAX_BYTES)
+        data = self._collect(first, Control.COMMAND, commands.MAX_BYTES, _always)
         return first.context_id, commands.read(data)
 
     def data_set(self, context_id: int, *, keep: bool = True) -> bytearray:
-        """The data set that follows a command on its context; empty when it is read only to be passed over."""
+        """The data set that follows a command on its context; empty when it is read only to be passed over.
+
+        Raises Failure OUT_OF_RESOURCES, once it is read to its end, where there was no room to keep it.
+        """
         first = self._fragment()
         if first.context_id != context_id:
             raise ProtocolError(Reason.INVALID_PARAMETER, "a data set on another context than its command")
-        return self._collect(first, Control(0), self._limits.max_instance_bytes, keep=keep)
+        holds = self._share.holds if keep else _never
+        data = self._collect(first, Control(0), self._limits.max_instance_bytes, holds)
+        if keep and self._share.refused:
+            raise Failure(Outcome.OUT_OF_RESOURCES, "as many bytes as may be are in flight already")
+        return data
 
-    def _collect(self, fragment: Fragment, kind: Control, most: int, *, keep: bool = True) -> bytearray:
+    def _collect(self, fragment: Fragment, kind: Control, most: int, holds: Callable[[int], bool]) -> bytearray:
         data = bytearray()
         size, count, context_id = 0, 0, fragment.context_id
+        start = time.monotonic() + _FREE_SECONDS
         while True:
             size, count = size + len(fragment.data), count + 1
             if fragment.control & Control.COMMAND != kind or fragment.context_id != context_id:
                 raise ProtocolError(Reason.INVALID_PARAMETER, "a fragment of another message")
             if size > most:
-                raise ProtocolError(Reason.INVALID_PARAMETER, "a message larger than this node takes")
+                limit = "" if kind else "max_instance_bytes"
+                raise ProtocolError(Reason.INVALID_PARAMETER, "a message larger than this node takes", limit)
             if count > _FREE_FRAGMENTS and size < count * _MIN_MEAN_FRAGMENT:
                 raise ProtocolError(Reason.INVALID_PARAMETER, "a message in crumbs")
-            if keep:
+            if holds(size):
                 data += fragment.data
+            elif data:
+                data = bytearray()
+            self._slowest = start + size / self._limits.min_bytes_per_second
             if fragment.control & Control.LAST:
                 return data
             fragment = self._fragment()
@@ -106,7 +123,13 @@ class Messages:
         within = self._until < inf
         idle = time.monotonic() + self._limits.idle_seconds
         grace = inf if within else GRACE_SECONDS
-        kind, body = self._wire.read_pdu(self._caps, idle=idle, until=self._until, grace=grace)
+        until = min(self._until, self._slowest) if within else inf
+        try:
+            kind, body = self._wire.read_pdu(self._caps, idle=idle, until=until, grace=grace)
+        except Overdue as late:
+            if within and not late.limit:
+                late.limit = "instance_seconds" if until == self._until else "min_bytes_per_second"
+            raise
         if kind == PDU.ABORT or (kind == PDU.RELEASE_RQ and not within):
             raise Finished(kind)
         if kind != PDU.DATA:
@@ -125,3 +148,11 @@ def encode(context_id: int, command_set: bytes, max_pdu_bytes: int) -> bytes:
         parts.append(_PDV_HEADER.pack(2 + len(part), context_id, Control.COMMAND | last))
         parts.append(part)
     return b"".join(parts)
+
+
+def _always(_size: int) -> bool:
+    return True
+
+
+def _never(_size: int) -> bool:
+    return False

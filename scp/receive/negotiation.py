@@ -2,8 +2,8 @@
 
 import logging
 import struct
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 import pydicom.config
@@ -23,6 +23,7 @@ from pynetdicom.sop_class import _STORAGE_CLASSES
 from scp import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from scp.instance import Peer
 from scp.outcome import Rejection
+from scp.receive import extended, identity, items
 from scp.receive.wire import PDU, ProtocolError, Reason
 
 APPLICATION_CONTEXT: Final = "1.2.840.10008.3.1.1.1"
@@ -66,15 +67,12 @@ TRANSFER_SYNTAXES: Final = (  # in the order preferred; never deflated, big endi
     "1.2.840.10008.1.2.4.108",  # HEVC/H.265 Main 10 Profile / Level 5.1
 )
 
-_ITEM: Final = struct.Struct(">BBH")
-_FIXED: Final = 68  # bytes of the body before its variable items
 _APPLICATION_CONTEXT_ITEM: Final = 0x10
 _PRESENTATION_CONTEXT_ITEM: Final = 0x20
-_USER_INFORMATION_ITEM: Final = 0x50
 _ITEMS: Final = frozenset((_APPLICATION_CONTEXT_ITEM, _PRESENTATION_CONTEXT_ITEM))
-# Maximum length, implementation class and version, operations window, roles. User identity (it may hold a password)
-# and SOP class extended negotiation are not even decoded: without an answer they count as not supported.
+# Maximum length, implementation class and version, operations window, roles; what else is read has a room of its own.
 _USER_ITEMS: Final = frozenset((0x51, 0x52, 0x53, 0x54, 0x55))
+_OUR_ITEMS: Final = frozenset((identity.REQUEST_ITEM, extended.ITEM))
 _MAX_CONTEXTS: Final = 128
 _MIN_PDU_BYTES: Final = 7  # room for one byte of a command
 _MALFORMED: Final = (ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError, struct.error)
@@ -108,6 +106,8 @@ class Request:
     roles: dict[str, tuple[bool, bool]] = field(default_factory=dict)
     max_pdu_bytes: int = 0
     asynchronous: bool = False
+    claim: identity.Claim | None = None
+    extended: frozenset[str] = frozenset()
 
 
 def quieten() -> None:
@@ -117,9 +117,12 @@ def quieten() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
-def read(body: bytes, address: str) -> Request | Rejection:
-    """Read an A-ASSOCIATE-RQ from behind its header; raises ProtocolError where it does not follow PS3.8 9.3.2."""
-    if len(body) < _FIXED:
+def read(body: bytes, address: str, certificate: frozenset[str] = frozenset()) -> Request | Rejection:
+    """Read an A-ASSOCIATE-RQ from behind its header; raises ProtocolError where it does not follow PS3.8 9.3.2.
+
+    `certificate` is what the peer has proven over TLS.
+    """
+    if len(body) < items.FIXED_BYTES:
         raise ProtocolError(Reason.INVALID_PARAMETER, "an association request that is too short")
     if not body[1] & 1:  # the other bits are not tested, PS3.8 Table 9-11
         return Rejection.PROTOCOL_VERSION
@@ -128,17 +131,29 @@ def read(body: bytes, address: str) -> Request | Rejection:
         return Rejection.CALLED_AE_TITLE
     if not calling:
         return Rejection.CALLING_AE_TITLE
-    items = _recognised(body[_FIXED:])
+    recognised, others = _recognised(body[items.FIXED_BYTES :])
     try:
-        primitive = _decode(body[:_FIXED] + items)
-        return _request(primitive, body[4:_FIXED], Peer(calling, called, address))
+        primitive = _decode(body[: items.FIXED_BYTES] + recognised)
+        request = _request(primitive, body[4 : items.FIXED_BYTES], Peer(calling, called, address, certificate))
     except _MALFORMED:
         # Their texts quote what was sent, so they end here.
         raise ProtocolError(Reason.INVALID_PARAMETER, "an association request that is malformed") from None
+    if isinstance(request, Rejection):
+        return request
+    claims = [identity.read(item) for kind, item in others if kind == identity.REQUEST_ITEM]
+    if len(claims) > 1:
+        raise ProtocolError(Reason.INVALID_PARAMETER, "more than one user identity")
+    asked = frozenset(extended.read(item) for kind, item in others if kind == extended.ITEM)
+    return replace(request, claim=claims[0] if claims else None, extended=asked)
 
 
-def accept(request: Request, sop_classes: Collection[str], max_pdu_bytes: int) -> tuple[bytes, dict[int, Context]]:
-    """The A-ASSOCIATE-AC and the contexts it accepts, by id; `max_pdu_bytes` is the most this node takes."""
+def accept(
+    request: Request, sop_classes: Collection[str], max_pdu_bytes: int, *, identified: bool = False
+) -> tuple[bytes, dict[int, Context]]:
+    """The A-ASSOCIATE-AC and the contexts it accepts, by id; `max_pdu_bytes` is the most this node takes.
+
+    `identified` says that the request's user identity was checked, so that it is answered if an answer is wanted.
+    """
     wanted = {str(context.abstract_syntax) for context in request.contexts} & {VERIFICATION, *sop_classes}
     results, roles = negotiate_as_acceptor(
         list(request.contexts), [_offer(uid) for uid in wanted], {UID(uid): both for uid, both in request.roles.items()}
@@ -152,12 +167,17 @@ def accept(request: Request, sop_classes: Collection[str], max_pdu_bytes: int) -
     primitive.user_information = [*_user_information(max_pdu_bytes, asynchronous=request.asynchronous), *roles]
     encoded = A_ASSOCIATE_AC(primitive).encode()
     start = len(request.reserved)
-    answer = encoded[:10] + request.reserved + encoded[10 + start :]
-    return answer, {
+    contexts = {
         int(context.context_id): Context(str(context.abstract_syntax), str(context.transfer_syntax[0]))
         for context in results
         if context.result == 0 and context.context_id is not None
     }
+    more = extended.answer(
+        request.extended, {context.abstract_syntax for context in contexts.values()} - {VERIFICATION}
+    )
+    if identified and request.claim is not None and request.claim.wants_answer:
+        more += identity.answer()
+    return items.extend(encoded[:10] + request.reserved + encoded[10 + start :], more), contexts
 
 
 def reject(rejection: Rejection) -> bytes:
@@ -183,34 +203,24 @@ def _title(raw: bytes) -> str:
     return text.strip(" ") if text.isascii() and text.isprintable() and "\\" not in text else ""
 
 
-def _recognised(data: bytes) -> bytes:
-    """Only the items that this node reads; unrecognized ones are passed over (PS3.8 9.3.1)."""
+def _recognised(data: bytes) -> tuple[bytes, list[tuple[int, bytes]]]:
+    """The items that pynetdicom decodes, and the bodies of those that we do; others are passed over (PS3.8 9.3.1)."""
     kept = []
-    for kind, item in _items(data):
+    others = []
+    for kind, item in items.split(data):
         if kind in _ITEMS:
             kept.append(item)
-        elif kind == _USER_INFORMATION_ITEM:
-            user = b"".join(sub for sub_kind, sub in _items(item[_ITEM.size :]) if sub_kind in _USER_ITEMS)
-            kept.append(_ITEM.pack(kind, 0, len(user)) + user)
-    return b"".join(kept)
-
-
-def _items(data: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at < len(data):
-        if at + _ITEM.size > len(data):
-            raise ProtocolError(Reason.INVALID_PARAMETER, "an association request that ends within an item")
-        kind, _, length = _ITEM.unpack_from(data, at)
-        end = at + _ITEM.size + length
-        if end > len(data):
-            raise ProtocolError(Reason.INVALID_PARAMETER, "an item longer than its association request")
-        yield kind, data[at:end]
-        at = end
+        elif kind == items.USER_INFORMATION:
+            subs = list(items.split(item[items.HEADER_BYTES :]))
+            user = b"".join(sub for sub_kind, sub in subs if sub_kind in _USER_ITEMS)
+            kept.append(items.item(kind, user))
+            others += [(sub_kind, sub[items.HEADER_BYTES :]) for sub_kind, sub in subs if sub_kind in _OUR_ITEMS]
+    return b"".join(kept), others
 
 
 def _decode(body: bytes) -> A_ASSOCIATE:
     pdu = A_ASSOCIATE_RQ()
-    pdu.decode(struct.pack(">BBI", PDU.ASSOCIATE_RQ, 0, len(body)) + body)
+    pdu.decode(items.pdu(PDU.ASSOCIATE_RQ, body))
     return pdu.to_primitive()
 
 

@@ -22,6 +22,7 @@ STOP_SECONDS: Final = 5.0  # what a child gets beyond its drain, and a child wit
 QUICK_SECONDS: Final = 5.0  # a child that dies sooner is started again with a delay that doubles
 FIRST_DELAY: Final = 0.1
 LONGEST_DELAY: Final = 10.0
+_LOOKS: Final = 8  # at who hangs, in the time that makes one hung
 _STARTING_SECONDS: Final = 0.05
 _SLEEP_SECONDS: Final = 3600.0
 _PR_SET_PDEATHSIG: Final = 1  # prctl(2)
@@ -36,12 +37,22 @@ _logger = log.get("supervisor")
 class Child:
     """A process of the node: `run` is called in it and returns when SIGTERM has told it to stop.
 
-    Those that listen hold the listener and are stopped first; the others go last.
+    Those that listen hold the listeners and are stopped first; the others go last. One that is watched shows on the
+    board that it lives, and is killed and started again when it has not done so for too long.
     """
 
     name: str
     run: Callable[[], None]
     listens: bool = False
+    watched: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """How long a watched child may be silent, and what is to be done (a count) when one was killed for it."""
+
+    seconds: float = inf
+    hung: Callable[[], None] = lambda: None
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -61,14 +72,22 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def supervise(listener: socket.socket, children: Sequence[Child], board: Board, *, drain_timeout: float) -> int:
+def supervise(
+    listeners: Sequence[socket.socket],
+    children: Sequence[Child],
+    board: Board,
+    *,
+    drain_timeout: float,
+    watch: Watch | None = None,
+) -> int:
     """Run the children until SIGTERM or SIGINT, drain, and return the exit code 0; to be called in the main thread.
 
-    A child's place in `children` is its slot on the board. `drain_timeout` is the seconds associations get.
+    A child's place in `children` is its slot on the board. `drain_timeout` is the seconds associations get; without a
+    `watch` nobody is taken for hung.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _TAKEN)
     try:
-        supervisor = _Supervisor(listener, children, board)
+        supervisor = _Supervisor(listeners, children, board, watch or Watch())
         supervisor.run()
         supervisor.drain(drain_timeout)
     finally:
@@ -89,9 +108,14 @@ class _Life:
 
 
 class _Supervisor:
-    def __init__(self, listener: socket.socket, children: Sequence[Child], board: Board) -> None:
-        self._listener = listener
+    def __init__(
+        self, listeners: Sequence[socket.socket], children: Sequence[Child], board: Board, watch: Watch
+    ) -> None:
+        self._listeners = listeners
         self._board = board
+        self._watch = watch
+        self._looked = time.monotonic()
+        self._excused = self._looked
         self._lives = [_Life(slot, child) for slot, child in enumerate(children)]
 
     def run(self) -> None:
@@ -105,13 +129,15 @@ class _Supervisor:
             if told is not None and told.si_signo in _STOP:
                 _logger.info("node_stopping", signal=signal.Signals(told.si_signo).name)
                 return
+            self._kill_hung()
             for life, status in self._reap(self._lives):
                 self._plan_restart(life, status)
 
     def drain(self, seconds: float) -> None:
         """Close the listener, let the workers finish, then stop the rest."""
         self._board.state = State.DRAINING
-        self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         self._end([life for life in self._lives if life.child.listens], seconds + STOP_SECONDS)
         self._end(self._lives, STOP_SECONDS)
         _logger.info("node_stopped")
@@ -119,7 +145,7 @@ class _Supervisor:
     def _start(self, life: _Life) -> None:
         life.born = time.monotonic()
         self._board.started(life.slot, 0)
-        life.pid = _fork(life.child, self._listener)
+        life.pid = _fork(life.child, self._listeners)
         self._board.started(life.slot, life.pid)
         _logger.info("child_started", name=life.child.name, pid=life.pid)
 
@@ -136,7 +162,21 @@ class _Supervisor:
         due = min((life.due - time.monotonic() for life in self._lives if not life.pid), default=_SLEEP_SECONDS)
         if self._board.state is State.STARTING:
             due = min(due, _STARTING_SECONDS)
-        return max(due, 0.0)
+        return max(min(due, self._watch.seconds / _LOOKS), 0.0)
+
+    def _kill_hung(self) -> None:
+        """Kill the watched that are silent; where all of the node stood still, nobody is to blame for that time."""
+        now = time.monotonic()
+        if now - self._looked > self._watch.seconds / 2:
+            self._excused = now
+        self._looked = now
+        for life, status in zip(self._lives, self._board.children(), strict=True):
+            heard = max(status.heartbeat, life.born, self._excused)
+            if life.pid and life.child.watched and now - heard > self._watch.seconds:
+                _logger.error("child_hung", name=life.child.name, pid=life.pid, seconds=now - heard)
+                os.kill(life.pid, signal.SIGKILL)
+                self._watch.hung()
+                life.born = now  # or it would be killed again before it is reaped
 
     def _plan_restart(self, life: _Life, status: int) -> None:
         now = time.monotonic()
@@ -180,23 +220,24 @@ class _Supervisor:
                 os.kill(life.pid, number)
 
 
-def _fork(child: Child, listener: socket.socket) -> int:
+def _fork(child: Child, listeners: Sequence[socket.socket]) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     parent = os.getpid()
     pid = os.fork()
     if not pid:
-        _live(child, listener, parent)
+        _live(child, listeners, parent)
     return pid
 
 
-def _live(child: Child, listener: socket.socket, parent: int) -> NoReturn:
+def _live(child: Child, listeners: Sequence[socket.socket], parent: int) -> NoReturn:
     """The forked child's whole life: nothing of the parent's is unwound in it, however it ends."""
     code = 1
     try:
         _become(parent)
         if not child.listens:
-            listener.close()  # or the port would stay open while the node drains
+            for listener in listeners:
+                listener.close()  # or the port would stay open while the node drains
         child.run()
         code = 0
     finally:

@@ -3,6 +3,7 @@
 import math
 import select
 import socket
+import ssl
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,6 +20,8 @@ BYTES_PER_SECOND: Final = 64 * 1024  # the slowest sender that is waited for
 GRACE_SECONDS: Final = 1.0  # how long a leaving worker waits for an association's next message
 LINGER_SECONDS: Final = 1.0
 LINGER_BYTES: Final = 1024 * 1024
+_WANT_READ: Final = (BlockingIOError, ssl.SSLWantReadError)
+_WANT_WRITE: Final = (BlockingIOError, ssl.SSLWantWriteError)
 _QUICKACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)  # Linux
 
 
@@ -46,25 +49,38 @@ class Reason(IntEnum):
 
 
 class ProtocolError(Exception):
-    """The peer broke the protocol; `reason` is what the A-ABORT says, the text holds nothing it sent."""
+    """The peer broke the protocol; `reason` is what the A-ABORT says, the text holds nothing it sent.
 
-    def __init__(self, reason: Reason, why: str) -> None:
+    `limit` names the setting that was met, if it was one.
+    """
+
+    def __init__(self, reason: Reason, why: str, limit: str = "") -> None:
         super().__init__(why)
         self.reason = reason
         self.why = why
+        self.limit = limit
+
+
+class Overdue(TimeoutError):  # noqa: N818  a deadline that has passed, as Finished is an end
+    """A deadline has passed; `limit` names its setting, empty for the caller's own and for the worker's leaving."""
+
+    def __init__(self, limit: str = "") -> None:
+        super().__init__("a deadline has passed")
+        self.limit = limit
 
 
 class Wire:
     """A connected socket that is read PDU by PDU; it belongs to one thread.
 
-    Reading raises TimeoutError at a deadline (or when the worker leaves), ConnectionError when the peer is gone and
-    ProtocolError for a PDU that may not come here; deadlines are of the monotonic clock.
+    Reading raises Overdue at a deadline (or when the worker leaves), OSError when the peer is gone and ProtocolError
+    for a PDU that may not come here; deadlines are of the monotonic clock.
     """
 
     def __init__(self, sock: socket.socket, limits: "Limits", drain: "Drain") -> None:
         sock.settimeout(0)  # every wait is ours, in poll(), with a deadline
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = sock
+        self._session: ssl.SSLSocket | None = None
         self._limits = limits
         self._drain = drain
         self._poll = select.poll()
@@ -82,32 +98,55 @@ class Wire:
         worker waits for the first byte. The view is good until the next call.
         """
         header = memoryview(self._header)
-        got = self._read_some(header, min(idle, until), grace)
-        start = time.monotonic()
-        self._read(header[got:], min(start + self._limits.header_seconds, until))
+        got = self._read_some(header, *_sooner(idle, "idle_seconds", until), grace)
+        due = time.monotonic() + self._limits.header_seconds
+        self._read(header[got:], *_sooner(due, "header_seconds", until))
         kind, length = header[0], int.from_bytes(header[2:])
         check(kind, length, caps)
         if length > len(self._body):
             self._body = bytearray(length)
         body = memoryview(self._body)[:length]
-        seconds = self._limits.body_seconds + length / BYTES_PER_SECOND
-        self._read(body, min(time.monotonic() + seconds, until))
+        due = time.monotonic() + self._limits.body_seconds + length / BYTES_PER_SECOND
+        self._read(body, *_sooner(due, "body_seconds", until))
         return kind, body
 
+    def secure(self, context: ssl.SSLContext) -> None:
+        """Make it a TLS session, as its server; raises Overdue, ssl.SSLError, or OSError when the peer is gone."""
+        deadline = time.monotonic() + self._limits.tls_handshake_seconds
+        session = context.wrap_socket(self._socket, server_side=True, do_handshake_on_connect=False)
+        self._socket = self._session = session
+        while True:
+            try:
+                session.do_handshake()
+            except ssl.SSLWantReadError:
+                self._await(deadline, "tls_handshake_seconds", GRACE_SECONDS)
+            except ssl.SSLWantWriteError:
+                self._await_room(deadline, "tls_handshake_seconds")
+            else:
+                return
+
+    @property
+    def session(self) -> ssl.SSLSocket | None:
+        """The TLS session, for what its certificate says; None without one."""
+        return self._session
+
     def send(self, data: bytes) -> None:
-        """Write all of an answer; raises TimeoutError when the peer does not take it, ConnectionError when it left."""
+        """Write all of an answer; raises Overdue when the peer does not take it, OSError when it left."""
         deadline = time.monotonic() + self._limits.body_seconds
         view = memoryview(data)
         while view:
             try:
                 view = view[self._socket.send(view) :]
-            except BlockingIOError:
-                self._await_room(deadline)
+            except _WANT_WRITE:
+                self._await_room(deadline, "body_seconds")
 
     def close(self) -> None:
         """End the connection so that what was sent still arrives: closing with bytes unread would reset it."""
+        with suppress(OSError, ValueError):
+            if self._session is not None:
+                self._session.unwrap()  # close_notify; what the peer still says to it is not waited for
         with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_WR)
+            self._socket.shutdown(socket.SHUT_WR)  # which ends a TLS session too: what follows is read as it comes
             self._discard()
         self._socket.close()
 
@@ -118,17 +157,18 @@ class Wire:
         while left > 0:
             left -= self._read_some(scrap, deadline)
 
-    def _read(self, view: memoryview, deadline: float) -> None:
+    def _read(self, view: memoryview, deadline: float, limit: str) -> None:
         got = 0
         while got < len(view):
-            got += self._read_some(view[got:], deadline)
+            got += self._read_some(view[got:], deadline, limit)
 
-    def _read_some(self, view: memoryview, deadline: float, grace: float = inf) -> int:
+    def _read_some(self, view: memoryview, deadline: float, limit: str = "", grace: float = inf) -> int:
+        """Ask the socket first and wait only for what it has not: a TLS session keeps bytes that poll does not see."""
         while True:
             try:
                 got = self._socket.recv_into(view)
-            except BlockingIOError:
-                self._await(deadline, grace)
+            except _WANT_READ:
+                self._await(deadline, limit, grace)
                 continue
             if not got:
                 raise ConnectionResetError("the peer closed the connection")
@@ -136,28 +176,28 @@ class Wire:
                 self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
             return got
 
-    def _await(self, deadline: float, grace: float) -> None:
+    def _await(self, deadline: float, limit: str, grace: float) -> None:
         """Sleep until something can be read; once the worker leaves, no longer than it stays or `grace` allows."""
         since = time.monotonic()
         while True:
-            limit = min(deadline, self._drain.deadline)
+            until = min(deadline, self._drain.deadline)
             if self._drain.is_on:
-                limit = min(limit, max(since, self._drain.begun) + grace)
-            left = limit - time.monotonic()
+                until = min(until, max(since, self._drain.begun) + grace)
+            left = until - time.monotonic()
             if left <= 0:
-                raise TimeoutError("a deadline has passed")
+                raise Overdue(limit if until == deadline else "")
             ready = [fd for fd, _ in self._poll.poll(_milliseconds(left))]
             if self._socket.fileno() in ready:
                 return
             if ready:
                 self._poll.unregister(self._drain)
 
-    def _await_room(self, deadline: float) -> None:
+    def _await_room(self, deadline: float, limit: str) -> None:
         poll = select.poll()
         poll.register(self._socket, select.POLLOUT)
         left = deadline - time.monotonic()
         if left <= 0 or not poll.poll(_milliseconds(left)):
-            raise TimeoutError("the peer does not read its answers")
+            raise Overdue(limit)  # the peer does not read its answers
 
 
 def check(kind: int, length: int, caps: Mapping[int, int]) -> None:
@@ -168,7 +208,13 @@ def check(kind: int, length: int, caps: Mapping[int, int]) -> None:
         raise ProtocolError(reason, "a PDU of a type that may not come here")
     fixed = kind not in (PDU.ASSOCIATE_RQ, PDU.DATA)
     if length > caps[kind] or (fixed and length != caps[kind]):
-        raise ProtocolError(Reason.INVALID_PARAMETER, "a PDU longer or shorter than it may be")
+        limit = "" if fixed else "max_pdu_bytes"
+        raise ProtocolError(Reason.INVALID_PARAMETER, "a PDU longer or shorter than it may be", limit)
+
+
+def _sooner(due: float, limit: str, until: float) -> tuple[float, str]:
+    """The deadline that comes first, and the setting it is; the caller's own has no name here."""
+    return (due, limit) if due < until else (until, "")
 
 
 def _milliseconds(seconds: float) -> int | None:

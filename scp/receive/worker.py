@@ -1,4 +1,4 @@
-"""One worker process: it accepts from the listener it shares with its siblings, one thread for each association."""
+"""One worker process: it accepts from the listeners it shares with its siblings, one thread for each association."""
 
 import errno
 import os
@@ -7,19 +7,24 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from scp import log
 from scp.receive.association import Association
+from scp.receive.budget import Budget
 from scp.receive.drain import Drain
 from scp.receive.guests import Guests
 from scp.receive.negotiation import quieten
 from scp.receive.wire import Wire
 
 if TYPE_CHECKING:
+    import ssl
+
     from scp.receive.board import Board
     from scp.receive.door import FrontDoor
+    from scp.receive.watched import Watched
 
 BEAT_SECONDS: Final = 1.0
 PATIENCE_SECONDS: Final = 3.0  # beyond the drain's deadline, for last answers and closing
@@ -28,12 +33,19 @@ _MAPPED: Final = "::ffff:"  # an IPv4 address as an IPv6 listener sees it
 _logger = log.get("receive")
 
 
-def run_worker(listener: socket.socket, door: "FrontDoor", board: "Board", slot: int) -> None:
+class Entrance(NamedTuple):
+    """A listening socket, and for TLS the context of its sessions."""
+
+    listener: socket.socket
+    contexts: "Watched[ssl.SSLContext] | None" = None
+
+
+def run_worker(entrances: Sequence[Entrance], door: "FrontDoor", board: "Board", slot: int) -> None:
     """Serve associations until SIGTERM, or until a disk fails; returns when all have ended or their time is over.
 
     To be called in a process of its own, in its main thread; `board` and `slot` are where it shows that it lives.
     """
-    worker = Worker(listener, door, board, slot)
+    worker = Worker(entrances, door, board, slot)
     signal.signal(signal.SIGTERM, lambda _number, _frame: worker.leave())
     quieten()
     worker.serve()
@@ -44,13 +56,14 @@ def run_worker(listener: socket.socket, door: "FrontDoor", board: "Board", slot:
 class Worker:
     """Accepts, counts and remembers its associations; `leave` may be called from any thread and signal handler."""
 
-    def __init__(self, listener: socket.socket, door: "FrontDoor", board: "Board", slot: int) -> None:
-        self._listener = listener
+    def __init__(self, entrances: Sequence[Entrance], door: "FrontDoor", board: "Board", slot: int) -> None:
+        self._entrances = {entrance.listener.fileno(): entrance for entrance in entrances}
         self.door = door
         self._board = board
         self._slot = slot
         self.drain = Drain()
-        self.guests = Guests(door.limits)
+        self.guests = Guests(door.limits, board.register, slot)
+        self.budget = Budget(door.limits)
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
 
@@ -62,7 +75,8 @@ class Worker:
     def serve(self) -> None:
         """Accept until told to leave, then wait for the associations to end as `Drain` tells them."""
         self._accept_all()
-        self._listener.close()
+        for entrance in self._entrances.values():
+            entrance.listener.close()
         self.drain.begin(self.door.limits.drain_seconds)
         _logger.info("worker_leaving", slot=self._slot, associations=self.guests.associated)
         last = self.drain.deadline + PATIENCE_SECONDS
@@ -81,8 +95,8 @@ class Worker:
         patient = select.poll()
         patient.register(self._wake_read, select.POLLIN)
         eager = select.poll()
-        eager.register(self._wake_read, select.POLLIN)
-        eager.register(self._listener, select.POLLIN)
+        for fd in (self._wake_read, *self._entrances):
+            eager.register(fd, select.POLLIN)
         poll = eager
         while True:
             self._beat()
@@ -90,27 +104,27 @@ class Worker:
             if self._wake_read in ready:
                 return
             poll = eager
-            if ready and not self._accept():
+            if not all(self._accept(self._entrances[fd]) for fd in ready):
                 poll = patient  # a listener that stays readable while nothing can be accepted would spin
 
-    def _accept(self) -> bool:
+    def _accept(self, entrance: Entrance) -> bool:
         """Take one connection in; False when the process has no room for any."""
         try:
-            sock, source = self._listener.accept()
+            sock, source = entrance.listener.accept()
         except (BlockingIOError, ConnectionError):
             return True  # a sibling was quicker, or the peer has left again
         except OSError as error:  # no descriptors, no memory, or an error of the network that accept() passes on
             _logger.error("accept_failed", slot=self._slot, reason=errno.errorcode.get(error.errno or 0, ""))
             return False
         address = str(source[0]).removeprefix(_MAPPED)
-        if not self.guests.come(address):
-            _logger.warning("connection_refused", address=address)
+        if limit := self.guests.come(address):
+            self.door.metrics.limits.labels(limit).inc()
+            _logger.warning("connection_refused", address=address, limit=limit)
             sock.close()
             return True
-        return self._begin(sock, address)
+        return self._begin(_Visit(self, sock, address, entrance))
 
-    def _begin(self, sock: socket.socket, address: str) -> bool:
-        visit = _Visit(self, sock, address)
+    def _begin(self, visit: "_Visit") -> bool:
         try:
             threading.Thread(target=visit.run, name="association", daemon=True).start()
         except RuntimeError:
@@ -127,34 +141,39 @@ class Worker:
 class _Visit:
     """One accepted socket in its thread: the worker as its association sees it."""
 
-    def __init__(self, worker: Worker, sock: socket.socket, address: str) -> None:
+    def __init__(self, worker: Worker, sock: socket.socket, address: str, entrance: Entrance) -> None:
         self._worker = worker
         self._socket = sock
         self._address = address
-        self._associated = False
+        self._entrance = entrance
+        self._title: str | None = None
+        self.budget = worker.budget
 
     def run(self) -> None:
         door, worker = self._worker.door, self._worker
         try:
+            contexts = self._entrance.contexts
+            context = contexts.get() if contexts is not None else None
             wire = Wire(self._socket, door.limits, worker.drain)
-            Association(wire, self._address, door, self).serve()
+            Association(wire, self._address, door, self, context).serve()
         finally:
             self.close()
 
     def close(self) -> None:
         self._socket.close()
-        if self._associated:
+        if self._title is not None:
             self._worker.door.metrics.associations_open.dec()
-        self._worker.guests.go(self._address, associated=self._associated)
+        self._worker.guests.go(self._address, self._title)
 
     def is_leaving(self) -> bool:
         return self._worker.drain.is_on
 
-    def associate(self) -> bool:
-        self._associated = self._worker.guests.associate(self._address)
-        if self._associated:
+    def associate(self, title: str) -> str:
+        limit = self._worker.guests.associate(self._address, title)
+        if not limit:
+            self._title = title
             self._worker.door.metrics.associations_open.inc()
-        return self._associated
+        return limit
 
     def leave(self) -> None:
         self._worker.leave()

@@ -1,6 +1,7 @@
 """A scripted peer: PDUs written by hand, so that neither our codecs nor pynetdicom's check themselves."""
 
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -15,9 +16,11 @@ from scp.metrics import Metrics, declare
 from scp.outcome import Outcome, Rejection
 from scp.receive.board import Board
 from scp.receive.door import FrontDoor
+from scp.receive.identity import Users
 from scp.receive.negotiation import STORAGE_CLASSES
 from scp.receive.supervisor import bind
-from scp.receive.worker import Worker
+from scp.receive.watched import Watched
+from scp.receive.worker import Entrance, Worker
 
 VERIFICATION = "1.2.840.10008.1.1"
 MR = "1.2.840.10008.5.1.4.1.1.4"
@@ -227,6 +230,10 @@ def aborted(reason: int) -> tuple[Step, Step]:
     return Told(7, bytes((0, 0, 2, reason))), Closed()
 
 
+# Before there is an association, the service user aborts (PS3.8 9.2.3, AA-1).
+UNHEARD: tuple[Step, Step] = (Told(7, bytes(4)), Closed())
+
+
 def rejected(result: int, source: int, reason: int) -> tuple[Step, Step]:
     return Told(3, bytes((0, result, source, reason))), Closed()
 
@@ -263,13 +270,19 @@ class Node:
     answer: Callable[[Arrival], Outcome] = lambda _arrival: Outcome.STORED
     taken: list[Arrival] = field(default_factory=list)
     metrics: Metrics = field(default_factory=lambda: declare(CollectorRegistry()))
+    contexts: Watched[ssl.SSLContext] | None = None
+    users: Users | None = None
 
     def __post_init__(self) -> None:
         self.listener = bind("127.0.0.1", 0)
         self.address = self.listener.getsockname()
-        self.board = Board(["worker-0"])
-        door = FrontDoor(self.limits, STORAGE_CLASSES, self.admit, self._take, self.metrics)
-        self.worker = Worker(self.listener, door, self.board, 0)
+        self.board = Board(["worker-0", "worker-1"])
+        entrances = [Entrance(self.listener)]
+        if self.contexts is not None:
+            entrances.append(Entrance(bind("127.0.0.1", 0), self.contexts))
+            self.tls_address = entrances[1].listener.getsockname()
+        door = FrontDoor(self.limits, STORAGE_CLASSES, self.admit, self._take, self.metrics, self.users)
+        self.worker = Worker(entrances, door, self.board, 0)
         self.thread = threading.Thread(target=self.worker.serve)
         self.thread.start()
 
@@ -302,3 +315,4 @@ class Node:
         self.worker.leave()
         self.stop_serving()
         self.worker.close()
+        self.board.register.close()

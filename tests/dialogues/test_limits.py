@@ -12,6 +12,7 @@ from contextlib import ExitStack, suppress
 
 import pytest
 from peer import (
+    ABORT,
     DATA,
     ECHO_RQ,
     ESTABLISHED,
@@ -21,6 +22,7 @@ from peer import (
     STORE_RQ,
     STORED,
     UID,
+    UNHEARD,
     Accepted,
     Answered,
     Closed,
@@ -40,7 +42,9 @@ from peer import (
 
 from scp.config import Limits
 from scp.instance import Arrival
+from scp.metrics import LIMITS
 from scp.outcome import Outcome
+from scp.receive.worker import Entrance
 
 BY_PROVIDER = Told(7, b"\0\0\2\0")
 BY_US = Told(7, bytes(4))
@@ -68,6 +72,8 @@ def test_silence_ends_by_the_deadline_that_covers_it(node: Callable[..., Node], 
     spoken.play(steps)
     spoken.settle()
     assert not spoken.taken
+    met = {each: spoken.count("limits_total", limit=each) for each in LIMITS}
+    assert met == {each: float(each == limit) for each in LIMITS}
 
 
 @pytest.mark.parametrize("slow", [ECHO_RQ, associate()])
@@ -93,6 +99,7 @@ def test_a_data_set_larger_than_allowed_is_aborted(node: Callable[..., Node]) ->
     spoken.play([*ESTABLISHED, Send(STORE_RQ + pdu(4, pdv(3, 0, bytes(600)) * 2)), *aborted(6)])
     spoken.settle()
     assert [len(arrival.data) for arrival in spoken.taken] == [1000]
+    assert spoken.count("limits_total", limit="max_instance_bytes") == 1
 
 
 @pytest.mark.parametrize("before", [(), ESTABLISHED])
@@ -112,6 +119,7 @@ def test_a_length_of_4_gib_makes_no_memory_grow(node: Callable[..., Node], befor
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert peak < 1 << 20
+    assert spoken.count("limits_total", limit="max_pdu_bytes") == 1
 
 
 def test_a_data_set_without_memory_for_it_ends_its_association_only(
@@ -160,6 +168,75 @@ def test_as_many_associations_as_allowed(node: Callable[..., Node]) -> None:
         spoken.play([*ESTABLISHED, *GOODBYE])
     spoken.settle()
     assert spoken.count("associations_open") == 0
+    assert spoken.count("limits_total", limit="max_associations") == 1
+
+
+def test_as_many_associations_of_a_title_as_allowed_on_the_whole_node(node: Callable[..., Node]) -> None:
+    """One of them is another worker's."""
+    spoken = node(limits=Limits(max_associations_per_title=2), admit=lambda _peer: None)
+    assert not spoken.board.register.join(1, "MODALITY", 10, 10)
+    line = spoken.connect()
+    with line.sock:
+        say(line, *ESTABLISHED)
+        spoken.play([Send(associate()), *rejected(2, 3, 1)])
+        spoken.play([Send(associate(calling=b"ANOTHER")), ESTABLISHED[1], *GOODBYE])
+        say(line, *GOODBYE)
+    spoken.settle()
+    spoken.play([*ESTABLISHED, *GOODBYE])
+    assert spoken.count("limits_total", limit="max_associations_per_title") == 1
+
+
+def test_without_room_for_its_bytes_a_store_is_answered_a700_and_the_association_goes_on(
+    node: Callable[..., Node],
+) -> None:
+    spoken = node(limits=Limits(max_bytes_in_flight=2000, in_flight_seconds=SHORT))
+    refused = Answered(0x8001, 0xA700, uid=UID)
+    spoken.play([*ESTABLISHED, Send(STORE_RQ + data_set(3, bytes(2001))), refused, Send(STORE_ALL), STORED, *GOODBYE])
+    spoken.settle()
+    assert [len(arrival.data) for arrival in spoken.taken] == [len(DATA)]
+    assert spoken.count("limits_total", limit="max_bytes_in_flight") == 1
+    assert spoken.count("instances_total", outcome="out_of_resources") == 1
+    assert spoken.worker.budget.taken == 0
+
+
+def test_who_finds_no_room_is_not_read_from_until_there_is(node: Callable[..., Node]) -> None:
+    """The one holds the room while it is taken in; the other's bytes stay in the sockets meanwhile."""
+    entered, go = threading.Event(), threading.Event()
+
+    def wait(arrival: Arrival) -> Outcome:
+        if not entered.is_set():
+            entered.set()
+            assert go.wait(PATIENCE)
+        return Outcome.STORED if arrival.data else Outcome.FAILED
+
+    size = 8 << 20
+    spoken = node(limits=Limits(max_bytes_in_flight=size, in_flight_seconds=PATIENCE), answer=wait)
+    pdus = b"".join(pdu(4, pdv(3, 2 * (at == 63), bytes(size // 64 - 6))) for at in range(64))
+    first, second = spoken.connect(), spoken.connect()
+    with first.sock, second.sock:
+        for line in (first, second):
+            say(line, *ESTABLISHED)
+        first.sock.sendall(STORE_RQ + pdus)
+        assert entered.wait(PATIENCE)
+        sender = threading.Thread(target=second.sock.sendall, args=(STORE_RQ + pdus,))
+        sender.start()
+        sender.join(SHORT * 4)
+        assert sender.is_alive(), "it was read though there was no room"
+        assert spoken.worker.budget.taken <= size
+        go.set()
+        say(first, STORED, *GOODBYE)
+        say(second, STORED, *GOODBYE)
+        sender.join()
+    spoken.settle()
+    assert spoken.worker.budget.taken == 0
+
+
+@pytest.mark.parametrize("end", [Send(ABORT), Shut()])
+def test_an_association_that_breaks_off_gives_its_room_back(node: Callable[..., Node], end: Step) -> None:
+    spoken = node()
+    spoken.play([*ESTABLISHED, Send(STORE_RQ + pdu(4, pdv(3, 0, DATA))), end])
+    spoken.settle()
+    assert spoken.worker.budget.taken == 0
 
 
 @pytest.mark.parametrize("limit", ["max_unassociated", "max_unassociated_per_address"])
@@ -173,6 +250,7 @@ def test_silent_connections_leave_room_for_associations(node: Callable[..., Node
             open_lines.enter_context(spoken.connect().sock)
         until(lambda: spoken.worker.guests._waiting.total() == 2)
         spoken.play([Closed()])
+        assert spoken.count("limits_total", limit=limit) == 1
         say(served, Send(ECHO_RQ), Answered(0x8030, 0, number=1), *GOODBYE)
     spoken.settle()
     spoken.play([*ESTABLISHED, *GOODBYE])
@@ -266,7 +344,7 @@ def test_accepting_rests_when_it_fails(node: Callable[..., Node], monkeypatch: p
     monkeypatch.setattr("scp.receive.worker.BEAT_SECONDS", SHORT)
     spoken = node()
     refusing = Refusing(spoken.listener, number)
-    spoken.worker._listener = refusing  # type: ignore[assignment]
+    spoken.worker._entrances[spoken.listener.fileno()] = Entrance(refusing)  # type: ignore[arg-type]
     start = time.monotonic()
     with spoken.connect().sock:
         until(lambda: refusing.asked >= 3)
@@ -318,7 +396,7 @@ def say(line: Line, *steps: Step) -> None:
     [
         ((), "debug"),
         ((Send(associate()[:20]),), "debug"),
-        ((Send(b"GET / HTTP/1.1"), *aborted(1)), "warning"),
+        ((Send(b"GET / HTTP/1.1"), *UNHEARD), "warning"),
         ((*ESTABLISHED,), "warning"),
         ((*ESTABLISHED, *GOODBYE), "info"),
     ],

@@ -21,8 +21,8 @@ from scp.outcome import Outcome
 from scp.receive.board import Board, State
 from scp.receive.door import FrontDoor
 from scp.receive.negotiation import STORAGE_CLASSES
-from scp.receive.supervisor import Child, bind, supervise
-from scp.receive.worker import run_worker
+from scp.receive.supervisor import Child, Watch, bind, supervise
+from scp.receive.worker import Entrance, run_worker
 
 
 def take(folder: Path, arrival: Arrival) -> Outcome:
@@ -45,7 +45,7 @@ def main(folder: Path, workers: int) -> int:
     def worker(slot: int) -> None:
         if (folder / f"die-{names[slot]}").exists():
             sys.exit(3)
-        run_worker(listener, door, board, slot)
+        run_worker([Entrance(listener)], door, board, slot)
 
     def steward() -> None:
         told = threading.Event()
@@ -56,10 +56,17 @@ def main(folder: Path, workers: int) -> int:
             (folder / "board.new").rename(folder / "board")
         (folder / "steward-went").write_text(State(board.state).name)
 
-    children = [Child(names[slot], functools.partial(worker, slot), listens=True) for slot in range(workers)]
+    def hung() -> None:
+        (folder / "hung").touch()
+
+    children = [
+        Child(names[slot], functools.partial(worker, slot), listens=True, watched=True) for slot in range(workers)
+    ]
+    watch = Watch(float(os.environ.get("HUNG", "60")), hung)
     sys.stdout.write(f"{listener.getsockname()[1]}\n")
     sys.stdout.flush()
-    return supervise(listener, [*children, Child("steward", steward)], board, drain_timeout=limits.drain_seconds)
+    children.append(Child("steward", steward))
+    return supervise([listener], children, board, drain_timeout=limits.drain_seconds, watch=watch)
 
 
 if __name__ == "__main__":

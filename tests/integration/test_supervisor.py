@@ -298,3 +298,31 @@ def listens(port: int) -> bool:
     except TimeoutError:
         return True
     return True
+
+
+def test_a_worker_that_hangs_is_found_and_replaced(start: Callable[..., Supervised]) -> None:
+    node = start(2, HUNG="2")
+    before = node.pids()
+    os.kill(before["worker-0"], signal.SIGSTOP)  # alive to the kernel, silent to everybody else
+    until(lambda: node.pids()["worker-0"] not in {0, before["worker-0"]})
+    assert not is_alive(before["worker-0"])
+    assert node.pids()["worker-1"] == before["worker-1"]
+    assert node.pids()["steward"] == before["steward"], "who shows no heartbeat is not watched"
+    assert (node.folder / "hung").exists()
+    assert node.logged("child_hung") == 1
+    assert echo(node.port)
+
+
+def test_nobody_is_taken_for_hung_because_the_whole_node_stood_still(start: Callable[..., Supervised]) -> None:
+    node = start(2, HUNG="2")
+    before = node.pids()
+    pids = [node.process.pid, *before.values()]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(2.5)
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+    time.sleep(1.5)
+    assert node.pids() == before
+    assert not (node.folder / "hung").exists()
+    assert echo(node.port)

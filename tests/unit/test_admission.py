@@ -148,3 +148,19 @@ def test_an_ipv4_peer_on_an_ipv6_socket_is_the_same_peer(address):
     mapped = decide(Peer("A", "CLOAKROOM", f"::ffff:{address}"))
     assert direct is mapped
     assert (direct is None) == (str(address).startswith("10.") or str(address).startswith("192.168."))
+
+
+@given(st.frozensets(st.sampled_from(["aa" * 32, "bb" * 32, "mr1.example", "mr2.example"])))
+def test_a_title_that_is_bound_needs_one_of_its_certificates(shown):
+    bound = PeerRule(ae_title="MR1", certificates=("AA" * 32, "MR1.example"))
+    answer = admit(Config(peers=(bound, PeerRule(ae_title="CT1"))))
+    proven = bool(shown & {"aa" * 32, "mr1.example"})
+    assert answer(Peer("MR1", "CLOAKROOM", "", shown)) is (None if proven else Rejection.CALLING_AE_TITLE)
+    assert answer(Peer("CT1", "CLOAKROOM", "", shown)) is None
+
+
+def test_a_certificate_is_of_no_use_from_another_network():
+    bound = PeerRule(ae_title="MR1", networks=("10.0.0.0/8",), certificates=("mr1",))
+    answer = admit(Config(peers=(bound,)))
+    assert answer(Peer("MR1", "CLOAKROOM", "10.1.1.1", frozenset({"mr1"}))) is None
+    assert answer(Peer("MR1", "CLOAKROOM", "11.1.1.1", frozenset({"mr1"}))) is Rejection.CALLING_AE_TITLE

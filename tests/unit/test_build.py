@@ -5,6 +5,7 @@ from doubles import metrics
 from factories import arrival, mr
 
 from scp import build
+from scp.bounds import Bounds
 from scp.config import Config
 from scp.deidentify.recipe import RecipeError
 from scp.outcome import Failure, Outcome
@@ -28,6 +29,12 @@ def test_the_first_start_makes_keys_folders_and_databases(node, config):
     assert config.index_path.exists()
     assert config.linkage_path.exists()
     assert (config.export / ".tmp").is_dir()
+
+
+def test_the_bounds_of_a_data_set_are_the_configured_ones(tmp_path):
+    limits = {"max_depth": 3, "max_elements": 40, "max_values": 500, "max_header_bytes": 6000}
+    assert build.bounds(Config(limits=limits)) == Bounds(depth=3, elements=40, values=500, header_bytes=6000)
+    assert build.bounds(Config()) == Bounds()
 
 
 def test_the_second_start_makes_nothing_and_is_the_same_node(node, config):
@@ -128,6 +135,13 @@ def test_troubles_are_named(node, config, monkeypatch):
         ({"host": "0.0.0.0"}, True),  # noqa: S104
         ({"host": "0.0.0.0", "networks": ["10.0.0.0/8"]}, False),  # noqa: S104
         ({"host": "0.0.0.0", "peers": [{"ae_title": "PACS"}]}, False),  # noqa: S104
+        ({"host": "0.0.0.0", "tls": {"enabled": True}}, True),  # noqa: S104
+        ({"host": "0.0.0.0", "tls": {"enabled": True, "plain_port": False}}, False),  # noqa: S104
+        (
+            {"host": "0.0.0.0", "tls": {"plain_port": False, "require_client_certificate": False}},  # noqa: S104
+            True,
+        ),
+        ({"host": "0.0.0.0", "networks": ["10.0.0.0/8"], "user_identity": {"check": "password"}}, True),  # noqa: S104
     ],
 )
 def test_a_door_open_to_all_is_warned_of(tmp_path, changes, warned):

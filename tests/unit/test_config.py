@@ -42,7 +42,10 @@ log_level = "debug"
 [limits]
 max_pdu_bytes = 1000
 max_instance_bytes = 1001
+max_bytes_in_flight = 1005
+in_flight_seconds = 7
 max_associations = 1002
+max_associations_per_title = 1006
 max_unassociated = 1003
 max_unassociated_per_address = 1004
 artim_seconds = 1.5
@@ -51,6 +54,27 @@ body_seconds = 3
 idle_seconds = 4
 instance_seconds = 5
 drain_seconds = 6
+tls_handshake_seconds = 8
+min_bytes_per_second = 1007
+max_depth = 8
+max_elements = 1008
+max_values = 1009
+max_header_bytes = 1010
+hung_seconds = 9
+
+[tls]
+enabled = true
+port = 2763
+plain_port = false
+certificate = "c.pem"
+key = "k.pem"
+client_ca = "ca.pem"
+require_client_certificate = false
+
+[user_identity]
+check = "password"
+required = false
+passwords = "p"
 
 [[peers]]
 ae_title = "PACS"
@@ -58,6 +82,7 @@ ae_title = "PACS"
 [[peers]]
 ae_title = "MR1"
 networks = ["10.1.0.0/16"]
+certificates = ["MR1.hospital.example", "AA0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B"]
 """
 
 
@@ -97,7 +122,11 @@ def test_every_setting_can_stand_in_the_file(written):
     config = load(written(EVERYTHING), {})
     assert config.peers == (
         PeerRule(ae_title="PACS"),
-        PeerRule(ae_title="MR1", networks=(ip_network("10.1.0.0/16"),)),
+        PeerRule(
+            ae_title="MR1",
+            networks=(ip_network("10.1.0.0/16"),),
+            certificates=("mr1.hospital.example", "aa" + "0b" * 31),
+        ),
     )
     assert config.networks == (ip_network("10.0.0.0/8"), ip_network("fe80::/10"))
     assert dict(config.protocols) == {"t1 mpr sag p2": "T1 MPRAGE"}
@@ -119,6 +148,8 @@ def test_every_setting_has_a_variable_and_it_wins(written):
         "CLOAKROOM_PEERS": '[{"ae_title": "CT", "networks": ["192.0.2.1"]}]',
         "CLOAKROOM_PROTOCOLS": '{"a": "B"}',
         "CLOAKROOM_LIMITS__IDLE_SECONDS": "77",
+        "CLOAKROOM_TLS__KEY": "other.pem",
+        "CLOAKROOM_USER_IDENTITY__CHECK": "username",
         "CLOAKROOM_STATE": "elsewhere",
     }
     config = load(written(EVERYTHING), given)
@@ -131,6 +162,8 @@ def test_every_setting_has_a_variable_and_it_wins(written):
     assert config.state == Path("elsewhere")
     assert config.limits.idle_seconds == 77
     assert config.limits.artim_seconds == 1.5
+    assert (config.tls.key, config.tls.certificate) == (Path("other.pem"), Path("c.pem"))
+    assert (config.user_identity.check, config.user_identity.required) == ("username", False)
     assert config.origins["port"] == "CLOAKROOM_PORT"
     assert config.origins["limits.idle_seconds"] == "CLOAKROOM_LIMITS__IDLE_SECONDS"
     assert config.origins["http_port"].endswith("cloakroom.toml:6")
@@ -258,7 +291,7 @@ def test_rows_are_complete_and_readable(written):
     assert by_key["port"].origin.endswith("cloakroom.toml:1")
     assert by_key["host"].origin == "CLOAKROOM_HOST"
     assert by_key["ae_title"].origin == "default"
-    assert json.loads(by_key["peers"].value) == [{"ae_title": "A", "networks": []}]
+    assert json.loads(by_key["peers"].value) == [{"ae_title": "A", "networks": [], "certificates": []}]
     assert all(row.description.endswith(".") for row in table)
     assert all(row.variable == variable(tuple(row.key.split("."))) for row in table)
 
@@ -340,3 +373,8 @@ def test_any_text_is_a_configuration_or_one_sentence(tmp_path_factory, text):
 )
 def test_the_line_of_a_key(text, key, line):
     assert line_of(text, key) == line
+
+
+def test_a_fingerprint_is_the_same_with_and_without_colons():
+    written = ":".join(["AB"] * 32)
+    assert PeerRule(ae_title="A", certificates=(written,)).certificates == ("ab" * 32,)

@@ -8,14 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_settings import BaseSettings
 
-from scp.config import Config, ConfigError, Limits, load, rows
+from scp.config import Config, ConfigError, Limits, Tls, UserIdentity, load, rows
 from scp.config.fields import settings, variable
 
 KEYS = [key for key, _ in settings()]
 NUMBERS = [key for key, field in settings() if field.annotation in {int, float}]
 LISTS = ("peers", "networks", "sop_classes")
 TABLES = ("protocols",)
-TEXTS = ("ae_title", "host", "http_host", "state", "export", "recipe", "layout", "consent", "log_format", "log_level")
+TEXTS = (
+    "ae_title", "host", "http_host", "state", "export", "recipe", "layout", "consent", "log_format", "log_level",
+    "tls.certificate", "tls.key", "tls.client_ca", "user_identity.check", "user_identity.passwords",
+)  # fmt: skip
+SWITCHES = (
+    "require_called_ae_title", "tls.enabled", "tls.plain_port", "tls.require_client_certificate",
+    "user_identity.required",
+)  # fmt: skip
 
 
 def name(key):
@@ -26,7 +33,7 @@ def wrong_values(key):
     """TOML values of every type but the setting's own."""
     values = {"text": '"x y\\u0000"', "truth": "true", "list": "[[]]", "date": "2026-01-01", "float": "-0.5"}
     values["table"] = "{ a = 1 }"
-    if key[0] == "require_called_ae_title":
+    if name(key) in SWITCHES:
         del values["truth"]
     return [pytest.param(key, value, id=f"{name(key)}-{kind}") for kind, value in values.items()]
 
@@ -39,7 +46,7 @@ def write(folder, key, value):
 
 
 def test_the_kinds_cover_every_setting():
-    covered = {name(key) for key in NUMBERS} | {*LISTS, *TABLES, *TEXTS, "require_called_ae_title"}
+    covered = {name(key) for key in NUMBERS} | {*LISTS, *TABLES, *TEXTS, *SWITCHES}
     assert covered == {name(key) for key in KEYS}
 
 
@@ -127,9 +134,13 @@ def test_variables_of_others_are_left_alone(environ):
     assert load(environ=environ) == Config()
 
 
-def test_the_limits_are_all_there():
-    assert {key[1] for key in KEYS if len(key) > 1} == set(Limits.model_fields)
-    assert len(Limits.model_fields) == 11
+@pytest.mark.parametrize(("table", "model"), [("limits", Limits), ("tls", Tls), ("user_identity", UserIdentity)])
+def test_the_tables_are_all_there(table, model):
+    assert [key[1] for key in KEYS if key[0] == table] == list(model.model_fields)
+
+
+def test_the_limits_are_as_many_as_were_thought_of():
+    assert len(Limits.model_fields) == 21
 
 
 def test_a_description_is_one_sentence_that_says_more_than_the_name():

@@ -7,6 +7,7 @@ from encoded import explicit, image, implicit, items, sequence
 
 from scp import charset
 from scp import dataset as module
+from scp.bounds import Bounds, Excess
 from scp.dataset import UNDEFINED, DataSet, read, read_unknown
 from scp.outcome import Failure, Outcome
 
@@ -220,21 +221,58 @@ def nested(depth: int, *, undefined: bool) -> bytes:
 
 @pytest.mark.parametrize("undefined", [False, True])
 def test_sequences_go_as_deep_as_the_limit_and_no_deeper(*, undefined: bool) -> None:
-    assert len(read(nested(module.MAX_DEPTH, undefined=undefined), explicit=True).nested) == module.MAX_DEPTH
-    assert refused(nested(module.MAX_DEPTH + 1, undefined=undefined)).outcome is Outcome.MALFORMED
+    assert len(read(nested(32, undefined=undefined), explicit=True).nested) == 32
+    assert refused(nested(33, undefined=undefined)).outcome is Outcome.MALFORMED
+    assert len(read(nested(33, undefined=undefined), explicit=True, bounds=Bounds(depth=33)).nested) == 33
     assert refused(nested(900, undefined=undefined)).outcome is Outcome.MALFORMED
 
 
-def test_more_elements_than_the_limit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_ELEMENTS", 10)
+def test_more_elements_than_the_limit_are_refused() -> None:
+    ten = Bounds(elements=10)
     elements = [explicit(0x00100010 + number, "LO", "") for number in range(11)]
-    assert len(read(b"".join(elements[:10]), explicit=True).elements) == 10
-    assert refused(b"".join(elements)).outcome is Outcome.MALFORMED
+    assert len(read(b"".join(elements[:10]), explicit=True, bounds=ten).elements) == 10
+    read(sequence(SEQUENCE, *[b""] * 9), explicit=True, bounds=ten)
     # The sequence itself and its items count too, and so do fragments.
-    read(sequence(SEQUENCE, *[b""] * 9), explicit=True)
-    assert "more elements" in refused(sequence(SEQUENCE, *[b""] * 10)).why
-    assert "more elements" in refused(sequence(SEQUENCE, b"".join(elements[:5]), b"".join(elements[:5]))).why
-    assert "more elements" in refused(explicit(PIXELS, "OB", items([b""] * 10, undefined=True), UNDEFINED)).why
+    for data in (
+        b"".join(elements),
+        sequence(SEQUENCE, *[b""] * 10),
+        sequence(SEQUENCE, b"".join(elements[:5]), b"".join(elements[:5])),
+        explicit(PIXELS, "OB", items([b""] * 10, undefined=True), UNDEFINED),
+    ):
+        with pytest.raises(Excess, match="more elements") as caught:
+            read(data, explicit=True, bounds=ten)
+        assert (caught.value.outcome, caught.value.limit) == (Outcome.MALFORMED, "max_elements")
+
+
+@pytest.mark.parametrize(
+    ("element", "values"),
+    [
+        (explicit(0x00181310, "DS", "1\\" * 9 + "2 "), 10),
+        (explicit(0x00080008, "CS", "A\\" * 9 + "B "), 10),
+        (explicit(0x00189087, "FD", bytes(80)), 10),
+        (explicit(0x00280010, "US", bytes(20)), 10),
+        (explicit(0x00091001, "OB", bytes(1000)), 1),
+        (explicit(0x00091002, "UT", "\\" * 1000), 1),
+        (implicit(0x00181310, b"1\\" * 9 + b"2 "), 10),
+    ],
+)
+def test_more_values_than_the_limit_are_refused(element: bytes, values: int) -> None:
+    is_explicit = element[4:6].isalpha()
+    assert read(element, explicit=is_explicit, bounds=Bounds(values=values)).elements
+    if values > 1:
+        with pytest.raises(Excess, match="more values") as caught:
+            read(element, explicit=is_explicit, bounds=Bounds(values=values - 1))
+        assert caught.value.limit == "max_values"
+
+
+@pytest.mark.parametrize("payload", [(PIXELS, "OW"), (0x00420011, "OB"), (0x56000020, "OF")])
+def test_a_header_is_bounded_and_what_it_describes_is_not(payload: tuple[int, str]) -> None:
+    header = explicit(0x00090010, "OB", bytes(988))
+    data = header + explicit(*payload, bytes(5000))
+    assert read(data, explicit=True, bounds=Bounds(header_bytes=1000)).elements
+    with pytest.raises(Excess, match="besides the pixels") as caught:
+        read(data, explicit=True, bounds=Bounds(header_bytes=999))
+    assert (caught.value.outcome, caught.value.limit) == (Outcome.MALFORMED, "max_header_bytes")
 
 
 def pixels(length: int, *more: bytes) -> DataSet:

@@ -1,15 +1,18 @@
 """What the pages say of the code is compared with the code."""
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from scp import web
-from scp.config import Config, load, rows
-from scp.metrics import COMMANDS, RESULTS, STEPS, declare
+from scp.config import Config, Limits, UserIdentity, load, rows
+from scp.metrics import COMMANDS, HANDSHAKES, LIMITS, RESULTS, STEPS, declare
 from scp.outcome import Outcome, Rejection
+from scp.receive.identity import Claim, Users
 from scp.web.signs import SignsCollector
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -108,10 +111,29 @@ def test_every_metric_is_documented_and_none_else():
 def test_every_label_is_documented():
     documented = dict(table("metrics.md", "Label"))
     assert documented["result"].split() == list(RESULTS)
+    assert documented["limit"].split() == list(LIMITS)
+    assert documented["handshake"].split() == list(HANDSHAKES)
     assert documented["command"].split() == list(COMMANDS)
     assert documented["step"].split() == list(STEPS)
     named = {name for names in documented for name in names.split()}
     assert named == {label for family in families() for sample in family.samples for label in sample.labels} - {"le"}
+
+
+def test_every_limit_that_is_counted_is_a_setting_and_the_other_way_round():
+    bounding_nothing = {"in_flight_seconds", "drain_seconds"}
+    assert set(LIMITS) == set(Limits.model_fields) - bounding_nothing
+
+
+def test_the_documented_way_to_a_password_makes_a_line_that_is_taken(tmp_path, monkeypatch):
+    script = re.search(r"python3 -c '(.*?)' NAME", page("configuration.md"), re.DOTALL).group(1)
+    script = script.replace("getpass.getpass()", "'pass word'")
+    line = subprocess.run([sys.executable, "-c", script, "ward7"], capture_output=True, check=True).stdout
+    path = tmp_path / "passwords"
+    path.write_bytes(b"# the wards\n" + line)
+    path.chmod(0o400)
+    users = Users(UserIdentity(check="password", passwords=path))
+    assert users.check(Claim(2, wants_answer=False, primary=b"ward7", secondary=b"pass word")) is None
+    assert users.check(Claim(2, wants_answer=False, primary=b"ward7", secondary=b"password")) is Rejection.USER_IDENTITY
 
 
 def test_every_path_is_documented():

@@ -12,6 +12,7 @@ from factories import arrival, mr, needles
 from pydicom.config import disable_value_validation
 from pyrage import decrypt, x25519
 
+from scp.bounds import Bounds
 from scp.db.index import Delivery, Index
 from scp.db.linkage import Linkage
 from scp.instance import Identity
@@ -53,6 +54,14 @@ def intake(tmp_path):
     staging.prepare()
     quarantine.prepare()
     return Intake((), identity, deidentify, linkage, index, staging, quarantine, metrics())
+
+
+def test_a_data_set_beyond_a_bound_is_quarantined_and_counted_by_its_limit(intake):
+    narrow = replace(intake, bounds=Bounds(elements=3))
+    assert narrow.take(arrival(mr())) is Outcome.MALFORMED
+    assert narrow.metrics.limits.labels("max_elements")._value.get() == 1
+    assert narrow.metrics.limits.labels("max_depth")._value.get() == 0
+    assert len(sealed(intake)) == 1
 
 
 def staged(intake):

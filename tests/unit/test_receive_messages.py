@@ -13,10 +13,12 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.pdu import P_DATA_TF
 
 from scp.config import Limits
+from scp.outcome import Failure, Outcome
 from scp.receive import commands
+from scp.receive.budget import Budget
 from scp.receive.commands import Command, Field
 from scp.receive.messages import Control, Finished, Messages, encode
-from scp.receive.wire import PDU, ProtocolError, Reason, check
+from scp.receive.wire import PDU, Overdue, ProtocolError, Reason, check
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
 UID_SENT = "1.2.3.4"
@@ -168,3 +170,40 @@ def test_crumbs_are_taken_only_so_long(count: int, fits: bool) -> None:  # noqa:
     else:
         with pytest.raises(ProtocolError, match="crumbs"):
             stream.data_set(3)
+
+
+def test_a_slow_data_set_is_given_up_at_its_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has come says until when the next must: 30 s for nothing, and one more for each so many bytes."""
+    asked: list[tuple[float, float]] = []
+    now = 1000.0
+
+    class Slow(Tape):
+        def read_pdu(
+            self, caps: Mapping[int, int], *, idle: float, until: float = 0, grace: float = 0
+        ) -> tuple[int, memoryview]:
+            asked.append((len(self.stream), until))
+            if not self.stream:
+                raise Overdue
+            return super().read_pdu(caps, idle=idle, until=until, grace=grace)
+
+    monkeypatch.setattr("scp.receive.messages.time.monotonic", lambda: now)
+    stream = sent(bytes(50_000), max_pdu=10_006)[:-10_012]
+    slow = Messages(Slow(stream), Limits(min_bytes_per_second=1000), (3,))  # type: ignore[arg-type]
+    slow.command()
+    with pytest.raises(Overdue) as late:
+        slow.data_set(3)
+    assert late.value.limit == "min_bytes_per_second"
+    assert [round(until - now) for _, until in asked[2:]] == [40, 50, 60, 70]
+
+
+def test_without_room_a_data_set_is_read_to_its_end_and_not_kept() -> None:
+    limits = Limits(max_bytes_in_flight=20_000, in_flight_seconds=0.01)
+    share = Budget(limits).share()
+    stream = Messages(Tape(sent(bytes(50_000)) + sent(b"abcd")), limits, (3,), share)  # type: ignore[arg-type]
+    stream.command()
+    with pytest.raises(Failure) as caught:
+        stream.data_set(3)
+    assert caught.value.outcome is Outcome.OUT_OF_RESOURCES
+    share.release()
+    stream.command()
+    assert stream.data_set(3) == b"abcd"

@@ -1,6 +1,8 @@
 """The small parts: the board, the counts of guests, the drain, and a wire over a real connection."""
 
+import os
 import select
+import signal
 import socket
 import threading
 import time
@@ -14,10 +16,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from scp.config import Limits
 from scp.receive.board import Board, State, Status
+from scp.receive.budget import Budget
 from scp.receive.drain import Drain
 from scp.receive.guests import Guests
+from scp.receive.register import Register
 from scp.receive.supervisor import bind
-from scp.receive.wire import PDU, ProtocolError, Reason, Wire, check
+from scp.receive.wire import PDU, Overdue, ProtocolError, Reason, Wire, check
 
 SHORT = 0.05
 CAPS = {PDU.DATA: 1000, PDU.RELEASE_RQ: 4, PDU.ABORT: 4}
@@ -66,52 +70,151 @@ def test_slots_do_not_touch_each_other(entries: list[tuple[int, int]]) -> None:
 
 
 class GuestsMachine(RuleBasedStateMachine):
-    """The counts against a list that is counted."""
+    """The counts of two workers that share a register, against lists that are counted."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.limits = Limits(max_associations=3, max_unassociated=4, max_unassociated_per_address=2)
-        self.guests = Guests(self.limits)
-        self.waiting: list[str] = []
-        self.associated: list[str] = []
+        limits = Limits(
+            max_associations=4, max_associations_per_title=3, max_unassociated=4, max_unassociated_per_address=2
+        )
+        self.register = Register(2, 10)
+        self.guests = [Guests(limits, self.register, slot) for slot in range(2)]
+        self.waiting: list[list[str]] = [[], []]
+        self.associated: list[list[tuple[str, str]]] = [[], []]
 
-    @rule(address=st.sampled_from("abcd"))
-    def come(self, address: str) -> None:
-        allowed = len(self.waiting) < 4 and self.waiting.count(address) < 2
-        assert self.guests.come(address) is allowed
-        if allowed:
-            self.waiting.append(address)
+    @rule(slot=st.integers(0, 1), address=st.sampled_from("abcd"))
+    def come(self, slot: int, address: str) -> None:
+        waiting = self.waiting[slot]
+        full = "max_unassociated" if len(waiting) >= 4 else ""
+        full = full or ("max_unassociated_per_address" if waiting.count(address) >= 2 else "")
+        assert self.guests[slot].come(address) == full
+        if not full:
+            waiting.append(address)
 
-    @rule(number=st.integers(0, 5))
-    def associate(self, number: int) -> None:
-        if number < len(self.waiting):
-            allowed = len(self.associated) < 3
-            assert self.guests.associate(self.waiting[number]) is allowed
-            if allowed:
-                self.associated.append(self.waiting.pop(number))
+    @rule(slot=st.integers(0, 1), number=st.integers(0, 5), title=st.sampled_from(["PACS", "MR1", "SIXTEEN_LETTERS_"]))
+    def associate(self, slot: int, number: int, title: str) -> None:
+        waiting = self.waiting[slot]
+        if number < len(waiting):
+            titles = [each for _, each in self.associated[0] + self.associated[1]]
+            full = "max_associations" if len(titles) >= 4 else ""
+            full = full or ("max_associations_per_title" if titles.count(title) >= 3 else "")
+            assert self.guests[slot].associate(waiting[number], title) == full
+            if not full:
+                self.associated[slot].append((waiting.pop(number), title))
 
-    @rule(number=st.integers(0, 5), associated=st.booleans())
-    def go(self, number: int, associated: bool) -> None:  # noqa: FBT001
-        those = self.associated if associated else self.waiting
-        if number < len(those):
-            self.guests.go(those.pop(number), associated=associated)
+    @rule(slot=st.integers(0, 1), number=st.integers(0, 5))
+    def go_unassociated(self, slot: int, number: int) -> None:
+        if number < len(self.waiting[slot]):
+            self.guests[slot].go(self.waiting[slot].pop(number), None)
+
+    @rule(slot=st.integers(0, 1), number=st.integers(0, 5))
+    def go(self, slot: int, number: int) -> None:
+        if number < len(self.associated[slot]):
+            self.guests[slot].go(*self.associated[slot].pop(number))
 
     @invariant()
     def counts(self) -> None:
-        assert self.guests.associated == len(self.associated)
-        assert self.guests.gone(0, 0) is (not self.waiting and not self.associated)
+        for slot in range(2):
+            assert self.guests[slot].associated == len(self.associated[slot])
+            assert self.guests[slot].gone(0, 0) is (not self.waiting[slot] and not self.associated[slot])
+        assert self.register.count() == len(self.associated[0]) + len(self.associated[1])
+
+    def teardown(self) -> None:
+        self.register.close()
 
 
 TestGuests = GuestsMachine.TestCase
 
 
 def test_whoever_waits_for_the_last_guest_is_woken() -> None:
-    guests = Guests(Limits())
-    assert guests.come("a")
-    leaving = threading.Timer(SHORT, guests.go, ["a"], {"associated": False})
+    guests = Guests(Limits(), Register(1, 1), 0)
+    assert not guests.come("a")
+    leaving = threading.Timer(SHORT, guests.go, ["a", None])
     leaving.start()
     assert guests.gone(time.monotonic() + 30, 30)
     leaving.join()
+
+
+def test_what_a_dead_worker_had_is_free_again() -> None:
+    board = Board(["worker-0", "worker-1"], 3)
+    for slot in (0, 0, 1):
+        assert not board.register.join(slot, "PACS", 10, 10)
+    assert board.register.join(1, "MR1", 10, 10) == "max_associations", "there are no more rows than associations"
+    board.started(0, 0)
+    assert board.register.count() == 1
+    assert board.register.join(1, "PACS", 10, 1) == "max_associations_per_title"
+    assert not board.register.join(1, "PACS", 10, 2)
+
+
+def test_processes_that_join_at_once_never_pass_the_limit() -> None:
+    register = Register(4, 100)
+    children = []
+    for slot in range(4):
+        pid = os.fork()
+        if not pid:
+            joined = sum(not register.join(slot, "PACS", 100, 50) for _ in range(40))
+            os._exit(joined)
+        children.append(pid)
+    joined = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
+    assert sum(joined) == register.count() == 50
+
+
+def test_a_worker_that_hangs_or_dies_with_the_lock_in_its_hand_blocks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scp.receive.register.LOCK_SECONDS", SHORT)
+    register = Register(2, 10)
+    read, write = os.pipe()
+    pid = os.fork()
+    if not pid:
+        with register._locked():
+            os.write(write, b"!")
+            signal.pause()
+    assert os.read(read, 1) == b"!"
+    assert not register._lock_now()
+    assert not register.join(0, "PACS", 2, 2)
+    register.leave(0, "PACS")
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    assert register._lock_now()
+    assert not register.join(0, "PACS", 1, 1)
+    os.close(read)
+    os.close(write)
+
+
+def test_room_is_waited_for_and_given_back() -> None:
+    budget = Budget(Limits(max_bytes_in_flight=1000, in_flight_seconds=30))
+    first, second = budget.share(), budget.share()
+    assert first.holds(900)
+    giving = threading.Timer(SHORT, first.release)
+    giving.start()
+    assert second.holds(800), "it came once the other was answered"
+    giving.join()
+    assert budget.taken == 1000
+    second.release()
+    assert budget.taken == 0
+
+
+def test_without_room_a_share_gives_up_what_it_has_and_stays_refused_until_it_is_answered() -> None:
+    budget = Budget(Limits(max_bytes_in_flight=1000, in_flight_seconds=SHORT))
+    share = budget.share()
+    assert share.holds(1000)
+    assert not share.holds(1001)
+    assert (share.refused, budget.taken) == (True, 0)
+    assert not share.holds(1)
+    share.release()
+    assert share.holds(1)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 4000)), max_size=40))
+def test_no_more_is_in_flight_than_allowed(asked: list[tuple[int, int]]) -> None:
+    budget = Budget(Limits(max_bytes_in_flight=3000, in_flight_seconds=1e-9))
+    shares = [budget.share() for _ in range(3)]
+    for number, size in asked:
+        if not shares[number].holds(size):
+            shares[number].release()
+        assert 0 <= budget.taken <= 3000
+    for share in shares:
+        share.release()
+    assert budget.taken == 0
 
 
 def test_a_drain_wakes_everybody_and_only_its_first_call_counts() -> None:
@@ -173,12 +276,24 @@ def test_a_peer_that_closes_is_a_connection_error(ends: tuple[Wire, socket.socke
         wire.read_pdu(CAPS, idle=later())
 
 
-@pytest.mark.parametrize("sent", [b"", b"\4", b"\4\0\0\0\0\4ab"])
-def test_a_peer_that_is_silent_is_a_timeout(ends: tuple[Wire, socket.socket, Drain], sent: bytes) -> None:
+@pytest.mark.parametrize(
+    ("sent", "limit"), [(b"", "idle_seconds"), (b"\4", "header_seconds"), (b"\4\0\0\0\0\4ab", "body_seconds")]
+)
+def test_a_peer_that_is_silent_is_overdue(ends: tuple[Wire, socket.socket, Drain], sent: bytes, limit: str) -> None:
     wire, peer, _ = ends
     peer.sendall(sent)
-    with pytest.raises(TimeoutError):
+    with pytest.raises(Overdue) as late:
         wire.read_pdu(CAPS, idle=time.monotonic() + SHORT)
+    assert late.value.limit == limit
+
+
+@pytest.mark.parametrize("sent", [b"", b"\4", b"\4\0\0\0\0\4ab"])
+def test_the_deadline_of_the_whole_has_no_name_here(ends: tuple[Wire, socket.socket, Drain], sent: bytes) -> None:
+    wire, peer, _ = ends
+    peer.sendall(sent)
+    with pytest.raises(Overdue) as late:
+        wire.read_pdu(CAPS, idle=later(), until=time.monotonic() + SHORT / 10)
+    assert late.value.limit == ""
 
 
 def test_a_leaving_worker_waits_for_a_message_only_so_long(ends: tuple[Wire, socket.socket, Drain]) -> None:

@@ -1,0 +1,128 @@
+"""A real node that takes associations over TLS only, from titles bound to certificates, with a password."""
+
+import base64
+import os
+import signal
+import socket
+import ssl
+
+import pytest
+from authority import Authority, fingerprint
+from factories import mr
+from pynetdicom import AE
+from pynetdicom.pdu_primitives import UserIdentityNegotiation
+from running import Node, free_port, wait
+
+from scp.receive.identity import scrypt
+
+
+@pytest.fixture
+def authority(tmp_path):
+    folder = tmp_path / "tls"
+    folder.mkdir()
+    return Authority(folder, "authority")
+
+
+@pytest.fixture
+def settings(authority):
+    """The node's settings over TLS, as variables have them."""
+    certificate, key = authority.make("node")
+    passwords, salt = authority.folder / "passwords", bytes(16)
+    kept = base64.b64encode(scrypt(b"pass word", salt)).decode()
+    passwords.touch(0o600)
+    passwords.write_text(f"ward7 {base64.b64encode(salt).decode()} {kept}\n")
+    authority.make("mr1")
+    bound = fingerprint(authority.folder / "mr1.crt")
+    return {
+        "tls__enabled": True,
+        "tls__port": free_port(),
+        "tls__plain_port": False,
+        "tls__certificate": certificate,
+        "tls__key": key,
+        "tls__client_ca": authority.path,
+        "user_identity__check": "password",
+        "user_identity__passwords": passwords,
+        "peers": f'[{{"ae_title": "MR1", "certificates": ["{bound}"]}}]',
+    }
+
+
+@pytest.fixture
+def node(tmp_path, settings):
+    node = Node(tmp_path, **settings)
+    node.start()
+    yield node
+    node.stop()
+
+
+def context(authority, name):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.load_verify_locations(authority.path)
+    context.load_cert_chain(authority.folder / f"{name}.crt", authority.folder / f"{name}.key")
+    return context
+
+
+def push(node, client, instance, calling="MR1", password=b"pass word"):
+    """The status of one C-STORE; None where there is no association."""
+    wish = UserIdentityNegotiation()
+    wish.user_identity_type, wish.primary_field, wish.secondary_field = 2, b"ward7", password
+    entity = AE(calling)
+    entity.add_requested_context(instance.SOPClassUID, "1.2.840.10008.1.2.1")
+    port = node.settings["tls__port"]
+    association = entity.associate("127.0.0.1", port, ae_title="CLOAKROOM", tls_args=(client, None), ext_neg=[wish])
+    if not association.is_established:
+        return None
+    status = association.send_c_store(instance).Status
+    association.release()
+    association.join(10)
+    return status
+
+
+def test_who_proves_it_all_is_served_and_nobody_else(node, authority):
+    client = context(authority, "mr1")
+    assert push(node, client, mr()) == 0x0000
+    assert push(node, client, mr(), password=b"wrong") is None
+    assert push(node, client, mr(), calling="MR2") is None
+    authority.make("other")
+    assert push(node, context(authority, "other"), mr()) is None
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", node.port), timeout=5)
+    assert node.metric('cloakroom_tls_handshakes_total{handshake="done"}') == 4
+    assert node.metric('cloakroom_associations_total{result="rejected"}') == 3
+    log = node.log.read_text()
+    assert "ward7" not in log
+    assert '"rejection": "user_identity"' in log
+    assert len(node.published(1)) == 1
+
+
+def test_a_worker_that_hangs_is_replaced_and_counted(tmp_path, settings):
+    node = Node(tmp_path, **settings, limits__hung_seconds=2)
+    node.start()
+    try:
+        hung = node.workers()[0]
+        os.kill(hung, signal.SIGSTOP)
+        wait(lambda: hung not in node.workers() and len(node.workers()) == 2, "the worker is replaced")
+        assert node.metric('cloakroom_limits_total{limit="hung_seconds"}') == 1
+        wait(node.ready, "the node is ready")
+    finally:
+        node.stop()
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"tls__key": "/nowhere/key.pem"}, "/nowhere/key.pem: cannot be read: No such file or directory"),
+        ({"tls__client_ca": "/nowhere/ca.pem"}, "/nowhere/ca.pem: the authorities of peers' certificates cannot be"),
+        ({"user_identity__passwords": "/nowhere/p"}, "/nowhere/p: cannot be read: No such file or directory"),
+        ({"tls__enabled": False}, "CLOAKROOM_PEERS: a title is bound to certificates, but tls.enabled is false"),
+        ({"tls__enabled": False, "peers": "[]"}, "CLOAKROOM_TLS__PLAIN_PORT: no port is left"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["serve", "config check"])
+def test_what_is_not_in_order_is_one_sentence_and_no_node(tmp_path, settings, changes, says, verb):
+    node = Node(tmp_path, **settings | changes)
+    done = node.command(*verb.split(), check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"cloakroom: {says}")
+    assert done.stderr.count("\n") == 1
+    assert not node.state.exists()
