@@ -41,6 +41,12 @@ class Limits(BaseModel):
 
     max_pdu_bytes: Bytes = Field(default=131_072, description="Longest P-DATA-TF PDU received, advertised to the peer.")
     max_instance_bytes: Bytes = Field(default=2_147_483_648, description="Longest data set received.")
+    stream_bytes: Bytes = Field(
+        default=4_194_304, description="Longest data set held in memory; of longer ones only what is not pixel data."
+    )
+    max_non_pixel_bytes: Bytes = Field(
+        default=67_108_864, description="Most bytes outside the pixel data of a data set longer than stream_bytes."
+    )
     max_associations: Count = Field(default=200, description="Associations open at once in one worker.")
     max_unassociated: Count = Field(default=256, description="Connections in one worker that have no association yet.")
     max_unassociated_per_address: Count = Field(default=16, description="The same, from one source address.")

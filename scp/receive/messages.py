@@ -2,7 +2,7 @@
 
 import struct
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from enum import IntFlag
 from math import inf
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -58,18 +58,40 @@ class Messages:
         self._until = inf
         first = self._fragment()
         self._until = time.monotonic() + self._limits.instance_seconds
-        data = self._collect(first, Control.COMMAND, commands.MAX_BYTES)
+        data = bytearray()
+        for piece in self._pieces(first, Control.COMMAND, commands.MAX_BYTES):
+            data += piece
         return first.context_id, commands.read(data)
 
     def data_set(self, context_id: int, *, keep: bool = True) -> bytearray:
         """The data set that follows a command on its context; empty when it is read only to be passed over."""
+        data = bytearray()
+        for piece in self._data_set(context_id):
+            if keep:
+                data += piece
+        return data
+
+    def begin_data_set(self, context_id: int) -> tuple[bytearray, Iterator[memoryview] | None]:
+        """The same, but of a large one only its first `stream_bytes`, and what pulls the rest from the wire.
+
+        Each piece is good until the next one is asked for; they must all be pulled before the next command.
+        """
+        pieces = self._data_set(context_id)
+        data = bytearray()
+        for piece in pieces:
+            data += piece
+            if len(data) > self._limits.stream_bytes:
+                return data, pieces
+        return data, None
+
+    def _data_set(self, context_id: int) -> Iterator[memoryview]:
         first = self._fragment()
         if first.context_id != context_id:
             raise ProtocolError(Reason.INVALID_PARAMETER, "a data set on another context than its command")
-        return self._collect(first, Control(0), self._limits.max_instance_bytes, keep=keep)
+        return self._pieces(first, Control(0), self._limits.max_instance_bytes)
 
-    def _collect(self, fragment: Fragment, kind: Control, most: int, *, keep: bool = True) -> bytearray:
-        data = bytearray()
+    def _pieces(self, fragment: Fragment, kind: Control, most: int) -> Iterator[memoryview]:
+        """The fragments of one message, to the last."""
         size, count, context_id = 0, 0, fragment.context_id
         while True:
             size, count = size + len(fragment.data), count + 1
@@ -79,10 +101,9 @@ class Messages:
                 raise ProtocolError(Reason.INVALID_PARAMETER, "a message larger than this node takes")
             if count > _FREE_FRAGMENTS and size < count * _MIN_MEAN_FRAGMENT:
                 raise ProtocolError(Reason.INVALID_PARAMETER, "a message in crumbs")
-            if keep:
-                data += fragment.data
+            yield fragment.data
             if fragment.control & Control.LAST:
-                return data
+                return
             fragment = self._fragment()
 
     def _fragment(self) -> Fragment:

@@ -42,6 +42,8 @@ log_level = "debug"
 [limits]
 max_pdu_bytes = 1000
 max_instance_bytes = 1001
+stream_bytes = 1005
+max_non_pixel_bytes = 1006
 max_associations = 1002
 max_unassociated = 1003
 max_unassociated_per_address = 1004

@@ -129,7 +129,7 @@ def test_variables_of_others_are_left_alone(environ):
 
 def test_the_limits_are_all_there():
     assert {key[1] for key in KEYS if len(key) > 1} == set(Limits.model_fields)
-    assert len(Limits.model_fields) == 11
+    assert len(Limits.model_fields) == 13
 
 
 def test_a_description_is_one_sentence_that_says_more_than_the_name():
