@@ -78,8 +78,8 @@ class Instance:
 
     @property
     def size(self) -> int:
-        """Bytes that are in memory or known to come; of encapsulated pixel data nobody knows before the end."""
-        return len(self.arrival.data) + (self.pixels.left if self.pixels else 0)
+        """Bytes that are still to be written, as far as is known: of encapsulated pixel data only the end says."""
+        return len(self.dataset.data) + (self.pixels.left if self.pixels else 0)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
