@@ -2,6 +2,8 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from itertools import cycle
 from typing import Protocol
 
 from scp.instance import DeidentifiedHead, DeidentifiedInstance, Instance, Part
@@ -10,6 +12,7 @@ from scp.pixels import behind, too_long
 from scp.store.files import Temporary, answerable
 
 _ROOM_STEP = 64 << 20  # bytes between two looks at the room that is left
+_PART = 1 << 20
 
 
 class Hash(Protocol):
@@ -45,71 +48,103 @@ class Arriving:
     """One instance whose pixels are still coming.
 
     Of what is pulled from the wire, pixel data goes into the temporary, which may hold nothing else of the original;
-    the elements behind it gather in memory. `original` gives it all back, for the quarantine.
+    the elements behind it gather in memory, at most `most` bytes with the header. `seen` is updated with all that came.
+    `original` gives it all back, for the quarantine.
     """
 
-    def __init__(self, instance: Instance, head: DeidentifiedHead, file: Temporary) -> None:
-        self._arrival = instance.arrival
+    def __init__(self, instance: Instance, head: DeidentifiedHead, file: Temporary, seen: Hash, most: int) -> None:
+        self._data = instance.arrival.data
         self._dataset = instance.dataset
         self._head = head
         self._file = file
+        self._seen = seen
+        self._most = most - len(instance.dataset.data)
+        self._parts = _parts(instance.arrival.rest or ())
         self._written = hashlib.sha256()
         self._behind = bytearray()
         self._pulled: tuple[int, int] | None = None  # where what is pulled begins: in the file, in _behind
         self._end = 0
 
-    def receive(self, most: int, seen: Hash, look: Callable[[], None]) -> DeidentifiedInstance:
+    def receive(self, look: Callable[[], None]) -> DeidentifiedInstance:
         """Write the file while it comes, to its last byte but not yet durably.
 
-        `most` bytes may stand outside the pixel data; `seen` is updated with all that came; `look` is called every
-        64 MiB and raises when there is no room. Raises Failure, and Broken when the association ends.
+        `look` is called every 64 MiB and raises when there is no room. Raises Failure, and Broken when the association
+        ends. What comes next is pulled while what came before is hashed and written, which takes as long.
         """
-        header, data = len(self._dataset.data), self._arrival.data
         self._write(*self._head.parts)
-        seen.update(data)
-        self._take(memoryview(data)[header:], most - header)
+        self._seen.update(self._data)
+        self._take(memoryview(self._data)[len(self._dataset.data) :])
         self._pulled = self._file.size, len(self._behind)
-        step = _ROOM_STEP
-        for piece in self._arrival.rest or ():
-            seen.update(piece)
-            self._take(piece, most - header)
-            if self._file.size > step:
-                step += _ROOM_STEP
-                look()
-        return self._finish()
-
-    def original(self) -> Iterator[Part]:
-        """The data set as it came: from memory, back from the temporary, and what is still on the wire."""
-        yield self._arrival.data
-        if self._pulled:
-            start, known = self._pulled
-            yield from self._file.read(start, self._end)
-            yield self._behind[known:]
-        yield from self._arrival.rest or ()
-
-    def _take(self, piece: memoryview, most: int) -> None:
-        try:
-            taken = self._head.pixels.take(piece)
-        except Failure:
-            self._behind += piece  # for the quarantine, whatever it is
-            raise
-        if taken:
-            self._write(piece[:taken])
-            self._end = self._file.size
-        if taken < len(piece):
-            self._behind += piece[taken:]
-            if len(self._behind) > most:
-                raise too_long()
-
-    def _finish(self) -> DeidentifiedInstance:
-        """Nothing more comes: what follows the pixel data is de-identified, and the instance is whole."""
+        with ThreadPoolExecutor(1, "arriving") as writer:
+            self._pass(writer, look)
         self._head.pixels.finish()
         followers = behind(self._behind, self._head.pixels, explicit=self._dataset.explicit)
         self._write(*self._head.behind(followers))
         return self._head.finish(self._written.digest(), self._file.size)
+
+    def original(self) -> Iterator[Part]:
+        """The data set as it came: from memory, back from the temporary, and what is still on the wire."""
+        yield self._data
+        if self._pulled:
+            start, known = self._pulled
+            yield from self._file.read(start, self._end)
+            yield self._behind[known:]
+        yield from self._parts
+
+    def _pass(self, writer: Executor, look: Callable[[], None]) -> None:
+        looked = 0
+        before: Future[None] | None = None
+        for part in self._parts:
+            try:
+                if before:
+                    before.result()
+                if self._file.size - looked > _ROOM_STEP:
+                    looked = self._file.size
+                    look()
+            except Failure:
+                self._behind += part  # nothing that was pulled is lost to the quarantine
+                raise
+            before = writer.submit(self._come, part)
+        if before:
+            before.result()
+
+    def _come(self, part: memoryview) -> None:
+        self._seen.update(part)
+        self._take(part)
+
+    def _take(self, part: memoryview) -> None:
+        try:
+            taken = self._head.pixels.take(part)
+        except Failure:
+            self._behind += part
+            raise
+        if taken:
+            self._write(part[:taken])
+            self._end = self._file.size
+        if taken < len(part):
+            self._behind += part[taken:]
+            if len(self._behind) > self._most:
+                raise too_long()
 
     def _write(self, *parts: Part) -> None:
         with answerable("the instance's file"):
             self._file.write(*parts)
         for part in parts:
             self._written.update(part)
+
+
+def _parts(pieces: Iterable[memoryview]) -> Iterator[memoryview]:
+    """The same bytes 1 MiB at a time; each part is good until the next but one is asked for."""
+    buffers = cycle((bytearray(_PART), bytearray(_PART)))
+    buffer, size = next(buffers), 0
+    for piece in pieces:
+        at = 0
+        while at < len(piece):
+            step = min(len(piece) - at, _PART - size)
+            buffer[size : size + step] = piece[at : at + step]
+            at, size = at + step, size + step
+            if size == _PART:
+                yield memoryview(buffer)
+                buffer, size = next(buffers), 0
+    if size:
+        yield memoryview(buffer)[:size]

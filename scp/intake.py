@@ -93,11 +93,11 @@ class Intake:
         here is sealed before the temporary that holds its pixels is gone.
         """
         with self.staging.arriving() as file:
-            arriving = Arriving(instance, head, file)
+            seen = self.linkage.fingerprinting()
+            arriving = Arriving(instance, head, file, seen, self.max_non_pixel_bytes)
             try:
                 with self._step("receive"):
-                    seen = self.linkage.fingerprinting()
-                    clean = arriving.receive(self.max_non_pixel_bytes, seen, partial(self._admit, instance))
+                    clean = arriving.receive(partial(self._admit, instance))
                 source = self.linkage.source_of(instance.arrival.sop_instance_uid, seen.digest())
                 return Outcome.UNCHANGED if self.index.unchanged(source) else self._keep(clean, source, file)
             except Failure as failure:

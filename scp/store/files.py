@@ -19,6 +19,7 @@ _COUNT = itertools.count()
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 _MANY = 512  # buffers a writev takes at once, below IOV_MAX
 _PIECE = 1 << 20
+_BEHIND = 8 << 20
 
 
 @contextmanager
@@ -40,7 +41,7 @@ class Temporary:
         self._folder = folder
         self._name = f"{TEMPORARY}{os.getpid()}-{next(_COUNT)}"
         self._there = True
-        self.size = 0
+        self.size = self._begun = 0
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         self._descriptor = os.open(self._name, flags, FILE_MODE, dir_fd=folder)
 
@@ -51,11 +52,18 @@ class Temporary:
         while start < len(rest):
             written = os.writev(self._descriptor, rest[start : start + _MANY])
             self.size += written
+            if self.size - self._begun > _BEHIND:
+                self._begin_writing()
             while start < len(rest) and written >= len(rest[start]):
                 written -= len(rest[start])
                 start += 1
             if written:
                 rest[start] = rest[start][written:]
+
+    def _begin_writing(self) -> None:
+        """Let the disk begin with what is there, so that the fsync at the end has little left to wait for."""
+        os.posix_fadvise(self._descriptor, self._begun, self.size - self._begun, os.POSIX_FADV_DONTNEED)
+        self._begun = self.size
 
     def read(self, start: int, end: int) -> Iterator[bytes]:
         """What was written from `start` to `end`, in pieces; raises OSError where the disk does not give it back."""

@@ -37,6 +37,12 @@ BORDERS = [HEADER + 1, HEADER + 20, HEADER + 90, HEADER + 150, HEADER + 199]
 NUMBERS = count(1)
 
 
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    """Parts so small that each data set has several; the real ones are tried with a real node."""
+    monkeypatch.setattr(arriving, "_PART", 16)
+
+
 @pytest.fixture
 def intake(tmp_path):
     linkage = Linkage(tmp_path / "linkage.db", bytes(range(32)))
@@ -197,7 +203,7 @@ def test_each_failure_of_content_is_sealed_whole(intake, data, outcome):
 
 
 @pytest.mark.parametrize(
-    "borders", [[HEADER], [HEADER - 9, HEADER + 7, HEADER + 8, HEADER + 30], range(HEADER, 900, 3)]
+    "borders", [[HEADER], [HEADER - 9, HEADER + 7, HEADER + 8, HEADER + 30], range(HEADER, HEADER + 180, 3)]
 )
 @pytest.mark.parametrize("fragments", [b"not a fragment", items([b"even"]) + pack("<HHI", 0xFFFE, 0xE000, 5) + PLANTED])
 def test_fragments_that_are_none_are_sealed_whole(intake, borders, fragments):
@@ -297,7 +303,7 @@ def test_what_cannot_be_read_back_is_no_original(intake, monkeypatch):
 
 
 def test_room_is_looked_for_again_while_it_grows(intake, monkeypatch):
-    monkeypatch.setattr(arriving, "_ROOM_STEP", 100)
+    monkeypatch.setattr(arriving, "_ROOM_STEP", 64)
     sizes = []
 
     def room(found: Instance):
@@ -306,12 +312,12 @@ def test_room_is_looked_for_again_while_it_grows(intake, monkeypatch):
             raise Failure(Outcome.OUT_OF_RESOURCES, "the disk is filled up to min_free_bytes")
 
     tight = replace(intake, rules=(room,))
-    sent = streamed(arrival(), range(HEADER, 600, 10))
+    sent = streamed(arrival(), range(HEADER, HEADER + 200, 10))
     assert tight.take(sent) is Outcome.OUT_OF_RESOURCES
     assert sizes[0] == len(arrival().data)
-    assert sizes[0] > sizes[1] > sizes[2]
+    assert sizes[0] > sizes[1] >= sizes[2] > 0
     assert staged(intake) == []
-    assert list(sent.rest), "what was not wanted is still on the wire, for the front door to pass over"
+    assert sealed(intake) == []
 
 
 def test_no_byte_of_the_original_but_pixels_is_ever_in_the_export_tree(intake):
@@ -320,7 +326,7 @@ def test_no_byte_of_the_original_but_pixels_is_ever_in_the_export_tree(intake):
     seen = []
 
     def watched():
-        for piece in pieces(cut(data[HEADER + 2 :], range(0, 600, 9))):
+        for piece in pieces(cut(data[HEADER + 2 :], range(0, 340, 9))):
             seen.append(b"".join(path.read_bytes() for path in staged(intake)))
             yield piece
 
