@@ -315,7 +315,7 @@ def test_room_is_looked_for_again_while_it_grows(intake, monkeypatch):
     sent = streamed(arrival(), range(HEADER, HEADER + 200, 10))
     assert tight.take(sent) is Outcome.OUT_OF_RESOURCES
     assert sizes[0] == len(arrival().data)
-    assert sizes[0] > sizes[1] >= sizes[2] > 0
+    assert sizes[0] >= sizes[1] > sizes[2] > 0
     assert staged(intake) == []
     assert sealed(intake) == []
 
