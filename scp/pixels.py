@@ -150,6 +150,9 @@ class _Skipping(Reader):
             head, length = self._head(at, span)
             if head.tag in header.ends:
                 return _bounds(head, length, explicit=header.explicit)
+            self.left -= 1
+            if self.left < 0:
+                raise Failure(Outcome.MALFORMED, "there are more elements than this node takes")
             at = head.value + length
             if length == UNDEFINED:
                 _, at = self._structured(head, length, span)

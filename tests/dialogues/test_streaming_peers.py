@@ -7,6 +7,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from peer import (
     ABORT,
     DATA,
@@ -29,6 +31,7 @@ from peer import (
     pdu,
     pdv,
 )
+from test_mutated import CONVERSATION, STORE_RSP_FIELD, damaged, say
 
 from scp.config import Limits
 from scp.instance import Arrival, Broken
@@ -160,3 +163,28 @@ def test_the_sender_waits_for_a_house_that_is_slow(node: Callable[..., Node]) ->
     while not spoken.taken and time.monotonic() < deadline:
         time.sleep(0.01)
     assert len(spoken.taken[0].data) <= 131_072
+
+
+def test_damage_within_what_is_pulled_stays_with_its_association(node: Callable[..., Node]) -> None:
+    """As in test_mutated, with a house that pulls as much as it likes."""
+    wanted = [0]
+
+    def take(arrival: Arrival) -> Outcome:
+        for _, _piece in zip(range(wanted[0]), arrival.rest or (), strict=False):
+            pass
+        return Outcome.STORED
+
+    spoken = node(limits=Limits(stream_bytes=4), answer=take)
+
+    @settings(max_examples=150, deadline=None)
+    @given(data=damaged(), pulls=st.integers(0, 3))
+    def hear(data: bytes, pulls: int) -> None:
+        wanted[0] = pulls
+        spoken.taken.clear()
+        heard = say(spoken, data)
+        spoken.settle()
+        assert heard[:1] in {b"", b"\2", b"\3", b"\7"}
+        assert heard.count(STORE_RSP_FIELD) <= len(spoken.taken)
+
+    hear()
+    assert say(spoken, CONVERSATION).count(STORE_RSP_FIELD) == 2

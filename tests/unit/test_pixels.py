@@ -162,6 +162,14 @@ def test_fragments_have_a_largest_number(monkeypatch):
     assert failing(pixels.take, memoryview(items([b"dd"]))) is Outcome.MALFORMED
 
 
+def test_elements_in_front_have_a_largest_number(monkeypatch):
+    monkeypatch.setattr("scp.dataset.MAX_ELEMENTS", 20)
+    data = b"".join(explicit(0x00090010 + number, "LO", "A") for number in range(15))
+    assert begun(data + explicit(PIXEL_DATA, "OW", b"12"))[1].left == 2
+    data = b"".join(explicit(0x00090010 + number, "LO", "A") for number in range(25))
+    assert failing(begun, data + explicit(PIXEL_DATA, "OW", b"12")) is Outcome.MALFORMED
+
+
 def test_what_follows_has_higher_tags_and_is_complete():
     _, pixels, *_ = begun(image())
     follower = followers(vrs=True)[0]

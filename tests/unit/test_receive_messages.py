@@ -109,6 +109,27 @@ def test_fragments_may_be_cut_and_packed_anyhow(data: bytes, cuts: list[int], jo
     assert bytes(stream.data_set(3)) == data
 
 
+@given(data=EVEN.filter(bool), most=st.integers(1, 3000), max_pdu=st.integers(80, 4000))
+def test_of_a_large_data_set_the_beginning_is_kept_and_the_rest_is_pulled(data: bytes, most: int, max_pdu: int) -> None:
+    stream = messages(sent(data, 3, max_pdu) + sent(b"next"), stream_bytes=most)
+    stream.command()
+    begun, rest = stream.begin_data_set(3)
+    assert (rest is None) or len(begun) > most
+    assert len(begun) <= most + max_pdu
+    assert bytes(begun) + b"".join(bytes(piece) for piece in rest or ()) == data
+    stream.command()
+    assert stream.data_set(3) == b"next"
+
+
+def test_the_rest_has_the_same_limits() -> None:
+    stream = messages(sent(bytes(5000), max_pdu=500), stream_bytes=100, max_instance_bytes=4000)
+    stream.command()
+    _, rest = stream.begin_data_set(3)
+    with pytest.raises(ProtocolError, match="larger"):
+        list(rest or ())
+    assert list(rest or ()) == []
+
+
 @given(st.binary(max_size=300))
 def test_whatever_comes_ends_in_one_of_the_known_ways(data: bytes) -> None:
     stream = messages(b"\4\0" + len(data).to_bytes(4, "big") + data, contexts=tuple(range(1, 256, 2)))

@@ -51,7 +51,9 @@ def intake(tmp_path):
     staging, quarantine = Staging(tmp_path / "export"), Quarantine(tmp_path / "quarantine", str(OFFICER.to_public()))
     staging.prepare()
     quarantine.prepare()
-    return Intake((), PLAN.identity, PLAN.deidentify, linkage, index, staging, quarantine, metrics(), PLAN.streams)
+    yield Intake((), PLAN.identity, PLAN.deidentify, linkage, index, staging, quarantine, metrics(), PLAN.streams)
+    linkage.close()
+    index.close()
 
 
 def arrival(data=None, syntax=EXPLICIT):
