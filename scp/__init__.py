@@ -3,7 +3,7 @@
 The map of the house, in the order an instance walks through it:
 
 receive/     the front door: sockets, associations, C-STORE and C-ECHO        -> an Arrival (identified)
-intake       the walk of one instance, one function: read it first
+intake       the walk of one instance, one function: read it first; arriving, for one that is too large for memory
 admission/   who and what may come in
 deidentify/  the recipe, compiled to a plan, applied to the received bytes    -> a DeidentifiedInstance
 layouts/     where a visit stands in the export tree and what its files are called

@@ -86,13 +86,14 @@ def intake(node: Node, metrics: Metrics) -> Intake:
     return Intake(
         rules=tuple(rule(admission) for rule in RULES.values()),
         identity=node.plan.identity,
-        deidentify=node.plan.apply,
+        deidentify=node.plan.deidentify,
         linkage=Linkage(config.linkage_path, node.keys.linkage),
         index=Index(config.index_path),
         staging=Staging(config.export),
         quarantine=Quarantine(config.quarantine, node.keys.officer),
         metrics=metrics,
         bounds=bounds(config),
+        streams=node.plan.streams,
     )
 
 

@@ -22,15 +22,15 @@ SHORT_VRS = frozenset(
 _SPECIFIC_CHARACTER_SET = 0x00080005
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _LAST_FORBIDDEN = 0x0002FFFF  # groups 0000 and 0002 belong to the command and to the file meta information
-_HEADER = Struct("<HH2sH")
+HEADER = Struct("<HH2sH")
 _LONG = Struct("<I")
-_ITEM_HEADER = Struct("<HHI")
-_HEADER_SIZE, _LONG_HEADER_SIZE = 8, 12
+ITEM_HEADER = Struct("<HHI")
+HEADER_SIZE, LONG_HEADER_SIZE = 8, 12
 _US_SIZE = 2
 # VR and where the value starts behind the header (PS3.5 7.1.2)
-_VRS: Mapping[bytes, tuple[str, int]] = {
-    **{vr.encode(): (vr, _HEADER_SIZE) for vr in sorted(SHORT_VRS)},
-    **{vr.encode(): (vr, _LONG_HEADER_SIZE) for vr in sorted(LONG_VRS)},
+VRS: Mapping[bytes, tuple[str, int]] = {
+    **{vr.encode(): (vr, HEADER_SIZE) for vr in sorted(SHORT_VRS)},
+    **{vr.encode(): (vr, LONG_HEADER_SIZE) for vr in sorted(LONG_VRS)},
 }
 
 
@@ -113,11 +113,11 @@ def read(data: bytes | bytearray | memoryview, *, explicit: bool, bounds: Bounds
     Every sequence is walked to its last item, so what is returned is complete at all depths; what is beyond `bounds`
     is MALFORMED (Excess).
     """
-    reader = _Reader(memoryview(data), bounds)
-    elements, _ = reader.table(0, _Span(len(data), 0, explicit, delimited=False))
+    reader = Reader(memoryview(data), bounds)
+    elements, _ = reader.table(0, Span(len(data), 0, explicit, delimited=False))
     dataset = DataSet(reader.data, explicit, elements, reader.nested)
     bounds.check_header(len(data), ((element.tag, element.stop - element.start) for element in elements))
-    _check_pixels(dataset)
+    check_pixels(dataset)
     return dataset
 
 
@@ -126,12 +126,12 @@ def read_unknown(dataset: DataSet, element: Element) -> DataSet:
 
     They are implicit VR little endian. Raises Failure INCOMPLETE or MALFORMED where the value is no such thing.
     """
-    reader = _Reader(dataset.data)
-    reader.items(element.start, element.value, _Span(element.end, 1, explicit=False, delimited=False))
+    reader = Reader(dataset.data)
+    reader.items(element.start, element.value, Span(element.end, 1, explicit=False, delimited=False))
     return DataSet(dataset.data, dataset.explicit, dataset.elements, reader.nested)
 
 
-class _Span(NamedTuple):
+class Span(NamedTuple):
     """How far a table or a row of items may reach, and how its elements are encoded."""
 
     limit: int
@@ -140,8 +140,8 @@ class _Span(NamedTuple):
     delimited: bool
 
 
-class _Reader:
-    """Walks the bytes once, from the first element to the last, with a limit on all it may find."""
+class Reader:
+    """Walks the bytes once, from the first element to the last, with a limit on all it may find; `nested` is filled."""
 
     __slots__ = ("bounds", "data", "left", "nested")
 
@@ -151,14 +151,14 @@ class _Reader:
         self.left = bounds.elements
         self.nested: dict[int, Nested] = {}
 
-    def table(self, at: int, span: _Span) -> tuple[tuple[Element, ...], int]:  # noqa: C901  no call an element
+    def table(self, at: int, span: Span) -> tuple[tuple[Element, ...], int]:  # noqa: C901  no call an element
         """The elements from `at`, and where the next thing starts: at the limit, or behind an item's delimiter."""
         limit, _, explicit, delimited = span
         elements: list[Element] = []
-        add, new, data, header, vrs = elements.append, tuple.__new__, self.data, _HEADER.unpack_from, _VRS
+        add, new, data, header, vrs = elements.append, tuple.__new__, self.data, HEADER.unpack_from, VRS
         last, many = _LAST_FORBIDDEN, self.bounds.values
         while at < limit or delimited:
-            if limit - at < _HEADER_SIZE:
+            if limit - at < HEADER_SIZE:
                 raise _short()
             group, number, code, length = header(data, at)
             tag = group << 16 | number
@@ -168,10 +168,10 @@ class _Reader:
             if explicit and (known := vrs.get(code)):
                 vr, offset = known
                 value = at + offset
-                if offset == _LONG_HEADER_SIZE:
+                if offset == LONG_HEADER_SIZE:
                     length = self._long(at, limit)
             elif tag == _ITEM_END and delimited:
-                at += _HEADER_SIZE
+                at += HEADER_SIZE
                 break
             else:
                 vr, value, length = self._implicit(tag, at, explicit=explicit)
@@ -190,29 +190,29 @@ class _Reader:
             at = stop
         return tuple(elements), at
 
-    def items(self, start: int, at: int, span: _Span) -> tuple[int, int]:
+    def items(self, start: int, at: int, span: Span) -> tuple[int, int]:
         """Walk the items from `at`, note them in `nested` under `start`, and tell where they end (PS3.5 7.5)."""
         items: list[Item] = []
         limit, depth, explicit, delimited = span
         while at < limit or delimited:
             tag, length = self._item(at, limit)
-            at += _HEADER_SIZE
+            at += HEADER_SIZE
             if tag == _SEQUENCE_END and delimited:
                 self.nested[start] = Nested(explicit, tuple(items))
-                return at - _HEADER_SIZE, at
+                return at - HEADER_SIZE, at
             if tag != _ITEM:
                 raise _malformed("something that is no item stands in a sequence")
             stop = limit if length == UNDEFINED else at + length
             if stop > limit:
                 raise _short()
-            elements, at = self.table(at, _Span(stop, depth, explicit, length == UNDEFINED))
+            elements, at = self.table(at, Span(stop, depth, explicit, length == UNDEFINED))
             items.append(Item(length == UNDEFINED, elements))
         self.nested[start] = Nested(explicit, tuple(items))
         return at, at
 
     def _long(self, at: int, limit: int) -> int:
         """The length field of four bytes behind the VR and two reserved ones."""
-        if limit - at < _LONG_HEADER_SIZE:
+        if limit - at < LONG_HEADER_SIZE:
             raise _short()
         length: int = _LONG.unpack_from(self.data, at + 8)[0]
         return length
@@ -223,9 +223,9 @@ class _Reader:
             raise _malformed("an element has a value representation that DICOM does not define")
         if tag >> 16 == dictionary.ITEMS_GROUP:
             raise _malformed("an item or a delimiter stands where an element should be")
-        return dictionary.vr(tag), at + _HEADER_SIZE, _LONG.unpack_from(self.data, at + 4)[0]
+        return dictionary.vr(tag), at + HEADER_SIZE, _LONG.unpack_from(self.data, at + 4)[0]
 
-    def _structured(self, head: Element, length: int, span: _Span) -> tuple[int, int]:
+    def _structured(self, head: Element, length: int, span: Span) -> tuple[int, int]:
         """Where a value that is made of items ends, and where the next element starts."""
         limit, depth, explicit, _ = span
         if length != UNDEFINED:
@@ -240,7 +240,7 @@ class _Reader:
             raise _malformed("an element that is neither a sequence nor pixel data has undefined length")
         if depth >= self.bounds.depth:
             raise Excess("max_depth", "sequences are nested deeper than this node takes")
-        inside = _Span(limit, depth + 1, explicit and head.vr == "SQ", length == UNDEFINED)
+        inside = Span(limit, depth + 1, explicit and head.vr == "SQ", length == UNDEFINED)
         return self.items(head.start, head.value, inside)
 
     def _fragments(self, at: int, limit: int) -> tuple[int, int]:
@@ -248,19 +248,19 @@ class _Reader:
         while True:
             tag, length = self._item(at, limit)
             if tag == _SEQUENCE_END:
-                return at, at + _HEADER_SIZE
+                return at, at + HEADER_SIZE
             if tag != _ITEM or length == UNDEFINED or length & 1:
                 raise _malformed("encapsulated pixel data is not a row of fragments")
-            at += _HEADER_SIZE + length
+            at += HEADER_SIZE + length
 
     def _item(self, at: int, limit: int) -> tuple[int, int]:
         """Tag and length of an item or delimiter."""
-        if limit - at < _HEADER_SIZE:
+        if limit - at < HEADER_SIZE:
             raise _short()
         self.left -= 1
         if self.left < 0:
             raise _too_many()
-        group, number, length = _ITEM_HEADER.unpack_from(self.data, at)
+        group, number, length = ITEM_HEADER.unpack_from(self.data, at)
         return group << 16 | number, length
 
 
@@ -276,7 +276,7 @@ def _malformed(why: str) -> Failure:
     return Failure(Outcome.MALFORMED, why)
 
 
-def _check_pixels(dataset: DataSet) -> None:
+def check_pixels(dataset: DataSet) -> None:
     """Native pixel data is as long as the image it belongs to, or longer by padding (PS3.5 8.1.1)."""
     element = dataset.find(PIXEL_DATA)
     if element is None or element.end != element.stop:

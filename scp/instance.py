@@ -1,9 +1,13 @@
 """The types that walk through the house; identified and de-identified are different types, kept apart by mypy."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import final
+from typing import Self, final
 
 from scp.dataset import DataSet
+from scp.pixels import Pixels
+
+Part = bytes | bytearray | memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +24,40 @@ class Peer:
     certificate: frozenset[str] = field(default=frozenset(), repr=False)
 
 
+class Broken(Exception):  # noqa: N818  an end, not an error
+    """The association ended within a data set, so nothing of it is kept; `error` is what the wire says of it."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__("the association ended within a data set")
+        self.error = error
+
+
+class Rest(Iterator[memoryview]):
+    """What of a large data set is still on the wire: pulled once, each piece good until the next one is asked for.
+
+    `size` counts the bytes pulled. Raises Broken when the association ends before the data set does.
+    """
+
+    def __init__(self, pieces: Iterator[memoryview]) -> None:
+        self._pieces = pieces
+        self.size = 0
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> memoryview:
+        piece = next(self._pieces)
+        self.size += len(piece)
+        return piece
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Arrival:
     """A data set as it came, not yet examined: identified, in memory only.
 
     The UIDs are the command's, as sent (padding stripped, not checked); `context_class` is the abstract syntax of the
-    presentation context that carried it.
+    presentation context that carried it. `data` is all of a small data set; of a large one it is the beginning, and
+    `rest` what is behind it.
     """
 
     peer: Peer
@@ -34,14 +66,25 @@ class Arrival:
     context_class: str
     transfer_syntax: str
     data: bytes | bytearray = field(repr=False)
+    rest: Rest | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Instance:
-    """A complete, well-formed data set that agrees with its command: identified, in memory only."""
+    """A well-formed data set that agrees with its command: identified, in memory only.
+
+    It is complete where `pixels` is None; else `dataset` ends with the pixel data's header, and `pixels` tells what of
+    the bytes that come is pixel data.
+    """
 
     arrival: Arrival
     dataset: DataSet
+    pixels: Pixels | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes that are still to be written, as far as is known: of encapsulated pixel data only the end says."""
+        return len(self.dataset.data) + (self.pixels.left if self.pixels else 0)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -73,7 +116,10 @@ class Source:
 @final
 @dataclass(frozen=True, slots=True)
 class DeidentifiedInstance:
-    """An instance that may be written under the export root; only `deidentify.plan` makes one."""
+    """An instance that may be written under the export root; only `deidentify.plan` makes one.
+
+    `parts` is its content; empty where that stands in a temporary already, written as it came.
+    """
 
     pseudonym: str
     scan_research_id: str
@@ -86,4 +132,19 @@ class DeidentifiedInstance:
     recipe: str
     digest: bytes
     size: int
-    parts: tuple[bytes | bytearray | memoryview, ...] = field(repr=False)
+    parts: tuple[Part, ...] = field(repr=False)
+
+
+@final
+@dataclass(frozen=True, slots=True, repr=False)
+class DeidentifiedHead:
+    """What may be written of an instance whose pixels are still coming; only `deidentify.plan` makes one.
+
+    Behind `parts` go the bytes of the pixel data as they are, then what `behind` makes of the elements that follow
+    them; `finish` takes the SHA-256 and the size of it all.
+    """
+
+    pixels: Pixels
+    parts: tuple[Part, ...]
+    behind: Callable[[DataSet], tuple[Part, ...]]
+    finish: Callable[[bytes, int], DeidentifiedInstance]

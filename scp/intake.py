@@ -2,27 +2,33 @@
 
 An Arrival (identified, in memory) is examined, admitted, joined to its subject, de-identified, made durable and
 indexed; only then does the wire hear success. Any room may raise `Failure`; what becomes of the original is a row of
-the table in `outcome`.
+the table in `outcome`. Of a large instance only the header walks like that: its pixels go from the wire into a
+temporary file, and the way of the others begins where that is whole.
 """
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 
 from pydicom._uid_dict import UID_dictionary
 
 from scp import log
+from scp.arriving import Arriving, Passed
 from scp.bounds import Bounds, Excess
-from scp.dataset import BOUNDS, read
+from scp.dataset import BOUNDS, DataSet, read
 from scp.db.index import Delivery, Index
 from scp.db.linkage import Linkage
-from scp.instance import Arrival, DeidentifiedInstance, Identity, Instance, Source, Subject
+from scp.instance import Arrival, DeidentifiedHead, DeidentifiedInstance, Identity, Instance, Part, Source, Subject
 from scp.layouts.names import file_name
 from scp.metrics import Metrics
 from scp.outcome import Failure, Outcome
+from scp.pixels import PIXELS, Header, Pixels, begin
 from scp.store import files
+from scp.store.files import Content
 from scp.store.quarantine import Quarantine
 from scp.store.staging import Staging
 
@@ -31,7 +37,6 @@ _SOP_CLASS_UID = 0x00080016
 _SOP_INSTANCE_UID = 0x00080018
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")  # leading zeros are wrong, but scanners send them and no output keeps them
 _UID_LENGTH = 64
-_PIXELS = (0x7FE00010, 0x7FE00008, 0x7FE00009)
 _IMAGES = frozenset(uid for uid, row in UID_dictionary.items() if row[1] == "SOP Class" and "Image Storage" in row[0])
 
 _logger = log.get("intake")
@@ -43,55 +48,78 @@ class Intake:
 
     rules: Sequence[Callable[[Instance], None]]
     identity: Callable[[Instance], Identity]
-    deidentify: Callable[[Instance, Subject], DeidentifiedInstance]
+    deidentify: Callable[[Instance, Subject], DeidentifiedInstance | DeidentifiedHead]
     linkage: Linkage
     index: Index
     staging: Staging
     quarantine: Quarantine
     metrics: Metrics
     bounds: Bounds = BOUNDS
+    streams: frozenset[int] = PIXELS
 
     def take(self, arrival: Arrival) -> Outcome:
         """Carry one instance through the house and return what the wire shall hear; never raises Failure."""
         try:
             outcome = self._walk(arrival)
         except Failure as failure:
-            outcome = self._refuse(arrival, failure)
+            outcome = self._refuse(arrival, failure, chain((arrival.data,), arrival.rest or ()))
         self.metrics.instances.labels(outcome.label).inc()
         return outcome
 
     def _walk(self, arrival: Arrival) -> Outcome:
         with self._step("examine"):
-            instance = examine(arrival, self.bounds)
+            instance = examine(arrival, self.bounds, self.streams)
             source = self.linkage.source(arrival.sop_instance_uid, arrival.data)
         with self._step("admission"):
-            for admitted in self.rules:
-                admitted(instance)
-            if self.index.unchanged(source):
+            self._admit(instance)
+            if instance.pixels is None and self.index.unchanged(source):
                 return Outcome.UNCHANGED
         with self._step("linkage"):
             subject = self.linkage.resolve(self.identity(instance))
         with self._step("deidentify"):
             clean = self.deidentify(instance, subject)
-        return self._keep(clean, source)
+        if isinstance(clean, DeidentifiedHead):
+            return self._stream(instance, clean)
+        return self._keep(clean, source, clean.parts)
 
-    def _keep(self, clean: DeidentifiedInstance, source: Source) -> Outcome:
+    def _admit(self, instance: Instance) -> None:
+        for admitted in self.rules:
+            admitted(instance)
+
+    def _stream(self, instance: Instance, head: DeidentifiedHead) -> Outcome:
+        """The pixels go from the wire into a temporary; where they end, the way of the others begins.
+
+        Whether the original is known is asked then; the rules are asked again while it grows. An original that fails
+        here is sealed before the temporary that holds its pixels is gone.
+        """
+        with self.staging.arriving() as file:
+            seen = self.linkage.fingerprinting()
+            arriving = Arriving(instance, head, file, seen, self.bounds)
+            try:
+                with self._step("receive"):
+                    clean = arriving.receive(partial(self._admit, instance))
+                source = self.linkage.source_of(instance.arrival.sop_instance_uid, seen.digest())
+                return Outcome.UNCHANGED if self.index.unchanged(source) else self._keep(clean, source, file)
+            except Failure as failure:
+                return self._refuse(instance.arrival, failure, arriving.original())
+
+    def _keep(self, clean: DeidentifiedInstance, source: Source, content: Content) -> Outcome:
         """Durable file, then committed row, then the answer: never another order."""
         if self.index.agrees(clean, source):
             return Outcome.UNCHANGED
-        name = file_name(clean)
         while True:
             delivery = self.index.open_delivery(clean)
             with self.staging.adding(delivery.folder) as folder:
                 if self.index.is_receiving(delivery):
-                    return self._store(folder, name, clean, source, delivery)
+                    return self._store(folder, content, clean, source, delivery)
             self.staging.leave(delivery.folder)  # published between the two questions: the next one receives
 
     def _store(
-        self, folder: int, name: str, clean: DeidentifiedInstance, source: Source, delivery: Delivery
+        self, folder: int, content: Content, clean: DeidentifiedInstance, source: Source, delivery: Delivery
     ) -> Outcome:
+        name = file_name(clean)
         with self._step("store"):
-            new = files.place(folder, name, clean.parts, clean.digest)
+            new = files.place(folder, name, content, clean.digest)
         with self._step("index"):
             try:
                 recorded = self.index.record(clean, source, name, delivery)
@@ -106,7 +134,7 @@ class Intake:
             files.remove(folder, name)  # another worker was quicker, into another delivery
         return recorded.outcome
 
-    def _refuse(self, arrival: Arrival, failure: Failure) -> Outcome:
+    def _refuse(self, arrival: Arrival, failure: Failure, original: Iterable[Part]) -> Outcome:
         """What the table says of a failure; an original that cannot be sealed was not taken, and the sender hears."""
         _logger.warning("refused", outcome=failure.outcome.label, why=failure.why, bytes=len(arrival.data))
         if isinstance(failure, Excess):
@@ -114,18 +142,19 @@ class Intake:
         if not failure.outcome.quarantined:
             return failure.outcome
         try:
-            self._seal(arrival, failure)
+            self._seal(arrival, failure, original)
         except Failure as worse:
             _logger.error("quarantine_failed", outcome=worse.outcome.label, why=worse.why)
             return worse.outcome
         return failure.outcome
 
-    def _seal(self, arrival: Arrival, failure: Failure) -> None:
-        fingerprint = self.linkage.fingerprint(arrival.data)
-        if self.index.quarantined(failure.outcome, fingerprint):
-            return  # a sender that tries again fills no disk
-        entry = self.quarantine.seal(arrival, failure)
-        if not self.index.record_quarantine(entry, failure, fingerprint, len(arrival.data)):
+    def _seal(self, arrival: Arrival, failure: Failure, original: Iterable[Part]) -> None:
+        """A sender that tries again fills no disk: what is sealed already stays as it is, and is not kept twice."""
+        if arrival.rest is None and self.index.quarantined(failure.outcome, self.linkage.fingerprint(arrival.data)):
+            return
+        passed = Passed(original, self.linkage.fingerprinting())
+        entry = self.quarantine.seal(arrival, failure, passed)
+        if not self.index.record_quarantine(entry, failure, passed.digest(), passed.size):
             self.quarantine.forget(failure.outcome.label, entry)
 
     @contextmanager
@@ -137,12 +166,14 @@ class Intake:
             self.metrics.step_seconds.labels(step).observe(time.perf_counter() - start)
 
 
-def examine(arrival: Arrival, bounds: Bounds = BOUNDS) -> Instance:
+def examine(arrival: Arrival, bounds: Bounds = BOUNDS, streams: frozenset[int] = PIXELS) -> Instance:
     """Check that the data set is complete and that command, data set and presentation context name the same object.
 
-    Raises Failure MISMATCHED (PS3.4 B.2.2: the data set's own class and instance count), INCOMPLETE or MALFORMED.
+    Of one that is still coming, what stands before pixel data that `streams` is gathered. Raises Failure MISMATCHED
+    (PS3.4 B.2.2: the data set's own class and instance count), INCOMPLETE, or MALFORMED, also for what is beyond
+    `bounds`.
     """
-    dataset = read(arrival.data, explicit=arrival.transfer_syntax != IMPLICIT_VR_LITTLE_ENDIAN, bounds=bounds)
+    dataset, pixels = _read(arrival, Header(arrival.transfer_syntax != IMPLICIT_VR_LITTLE_ENDIAN, streams, bounds))
     if arrival.sop_class_uid != arrival.context_class:
         raise Failure(Outcome.MISMATCHED, "AffectedSOPClassUID is not the presentation context's abstract syntax")
     if dataset.text(_SOP_CLASS_UID) != arrival.sop_class_uid:
@@ -151,7 +182,15 @@ def examine(arrival: Arrival, bounds: Bounds = BOUNDS) -> Instance:
         raise Failure(Outcome.MISMATCHED, "SOPInstanceUID is not the command's AffectedSOPInstanceUID")
     if len(arrival.sop_instance_uid) > _UID_LENGTH or not _UID.fullmatch(arrival.sop_instance_uid):
         raise Failure(Outcome.MISMATCHED, "SOPInstanceUID is no UID as PS3.5 9.1 defines it")
-    if arrival.sop_class_uid in _IMAGES and not any(dataset.find(tag) for tag in _PIXELS):
+    if arrival.sop_class_uid in _IMAGES and not any(dataset.find(tag) for tag in PIXELS):
         # Cut between two elements, no length is wrong; but an image has pixels (PS3.3 C.7.6.3), and they come last.
         raise Failure(Outcome.INCOMPLETE, "an image without pixel data")
-    return Instance(arrival, dataset)
+    return Instance(arrival, dataset, pixels)
+
+
+def _read(arrival: Arrival, header: Header) -> tuple[DataSet, Pixels | None]:
+    if arrival.rest is None:
+        return read(arrival.data, explicit=header.explicit, bounds=header.bounds), None
+    if not isinstance(arrival.data, bytearray):
+        raise TypeError("the beginning of what is still coming has to be able to grow")
+    return begin(arrival.data, arrival.rest, header)

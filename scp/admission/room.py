@@ -14,7 +14,7 @@ def room(admission: Admission) -> Rule:
             free = min(admission.free_bytes().values())
         except OSError:
             raise Failure(Outcome.OUT_OF_RESOURCES, "a disk does not say how much room it has") from None
-        if free - len(instance.arrival.data) < least:
+        if free - instance.size < least:
             raise Failure(Outcome.OUT_OF_RESOURCES, "the disk is filled up to min_free_bytes")
 
     return rule

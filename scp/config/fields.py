@@ -49,6 +49,9 @@ class Limits(BaseModel):
     in_flight_seconds: Seconds = Field(
         default=10.0, description="How long a data set waits for that room, unread, before it is answered A700."
     )
+    stream_bytes: Bytes = Field(
+        default=4_194_304, description="Longest data set held in memory; of longer ones only what is not pixel data."
+    )
     max_associations: Count = Field(default=1024, description="Associations open at once on the node.")
     max_associations_per_title: Count = Field(default=256, description="The same, of one calling AE title.")
     max_unassociated: Count = Field(default=256, description="Connections in one worker that have no association yet.")

@@ -62,11 +62,19 @@ class Linkage:
 
     def source(self, sop_instance_uid: str, data: bytes | bytearray | memoryview) -> Source:
         """Keyed fingerprints of an original: its UID's blind index and its content's digest."""
-        return Source(self._blind("instance", sop_instance_uid), self.fingerprint(data))
+        return self.source_of(sop_instance_uid, self.fingerprint(data))
+
+    def source_of(self, sop_instance_uid: str, fingerprint: bytes) -> Source:
+        """The same with its content's fingerprint made before."""
+        return Source(self._blind("instance", sop_instance_uid), fingerprint)
 
     def fingerprint(self, data: bytes | bytearray | memoryview) -> bytes:
         """A keyed digest of bytes as received: equal content is recognised, but only with the key."""
         return hmac.digest(self._blind_key, data, "sha256")
+
+    def fingerprinting(self) -> hmac.HMAC:
+        """The fingerprint of what comes piece by piece: `update` it with them, its `digest` is that of them all."""
+        return hmac.new(self._blind_key, digestmod="sha256")
 
     def resolve(self, identity: Identity) -> Subject:
         """The subject of this identity and study, made on first sight and durable before it is returned."""

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from scp import dictionary
 from scp.dataset import PIXEL_DATA, DataSet
@@ -13,10 +14,11 @@ from scp.deidentify.fields import Matching, Named, Private
 from scp.deidentify.functions.original import Original
 from scp.deidentify.functions.tokens import uid
 from scp.deidentify.recipe import Recipe, Rule
-from scp.deidentify.splice import Part, Splice, Tables
+from scp.deidentify.splice import Splice, Tables
 from scp.deidentify.step import Action, Step
-from scp.instance import DeidentifiedInstance, Identity, Instance, Subject
+from scp.instance import Arrival, DeidentifiedHead, DeidentifiedInstance, Identity, Instance, Part, Subject
 from scp.outcome import Failure, Outcome
+from scp.pixels import PIXELS
 
 _SOP_INSTANCE_UID = 0x00080018
 _PATIENT_ID, _ISSUER_OF_PATIENT_ID = 0x00100020, 0x00100021
@@ -40,6 +42,14 @@ class Decision:
     path: Path
     line: int
     text: str
+
+
+class Content(NamedTuple):
+    """What is written: its SHA-256, its size in bytes, and itself unless that is in a file already."""
+
+    digest: bytes
+    size: int
+    parts: tuple[Part, ...]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -81,31 +91,64 @@ class Plan:
         Raises Failure NOT_DEIDENTIFIED where a rule cannot hold and MALFORMED where pixel data and transfer syntax
         disagree. Pixel data is a slice of the instance's own buffer, which has to stay as it is.
         """
-        dataset, arrival = instance.dataset, instance.arrival
-        _check_encoding(dataset, arrival.transfer_syntax)
-        original = Original(dataset, subject, self.protocols)
-        transfer_syntax = _EXPLICIT if arrival.transfer_syntax == _IMPLICIT else arrival.transfer_syntax
-        sop_instance_uid = uid(original.text(_SOP_INSTANCE_UID), original)
-        if not sop_instance_uid:
-            raise Failure(Outcome.NOT_DEIDENTIFIED, "there is no SOPInstanceUID to replace")
-        head = part10.head(arrival.sop_class_uid, sop_instance_uid, transfer_syntax)
-        parts = tuple(_joined([head, *Splice(self._tables, original).parts()]))
+        splice, head = self._begin(instance, subject)
+        parts = tuple(_joined([head, *splice.parts()]))
         digest = hashlib.sha256()
         for part in parts:
             digest.update(part)
+        return self._made(instance.arrival, splice.original, Content(digest.digest(), sum(map(len, parts)), parts))
+
+    def deidentify(self, instance: Instance, subject: Subject) -> DeidentifiedInstance | DeidentifiedHead:
+        """As `apply`; where the pixels are still coming, what the header says already.
+
+        Those pixels have to be of a kind that `streams`.
+        """
+        pixels = instance.pixels
+        if pixels is None:
+            return self.apply(instance, subject)
+        splice, head = self._begin(instance, subject)
+        original, tag = splice.original, pixels.tag
+
+        def behind(dataset: DataSet) -> tuple[Part, ...]:
+            return tuple(Splice(self._tables, original, dataset).parts(range(tag + 1, 1 << 32)))
+
+        return DeidentifiedHead(
+            pixels=pixels,
+            parts=tuple(_joined([head, *splice.parts(range(tag))])),
+            behind=behind,
+            finish=lambda digest, size: self._made(instance.arrival, original, Content(digest, size, ())),
+        )
+
+    @property
+    def streams(self) -> frozenset[int]:
+        """The kinds of pixel data that leave as they came, so that they need not be in memory."""
+        kept = (tag for tag in PIXELS if (step := self.decisions.get(tag)) and step.action is Action.KEEP)
+        return frozenset(kept) - self.added.keys()
+
+    def _begin(self, instance: Instance, subject: Subject) -> tuple[Splice, bytes]:
+        """The work to be done, and what stands before the data set in its file."""
+        _check_encoding(instance.dataset, instance.arrival.transfer_syntax)
+        original = Original(instance.dataset, subject, self.protocols)
+        sop_instance_uid = uid(original.text(_SOP_INSTANCE_UID), original)
+        if not sop_instance_uid:
+            raise Failure(Outcome.NOT_DEIDENTIFIED, "there is no SOPInstanceUID to replace")
+        head = part10.head(instance.arrival.sop_class_uid, sop_instance_uid, _written_as(instance.arrival))
+        return Splice(self._tables, original), head
+
+    def _made(self, arrival: Arrival, original: Original, content: Content) -> DeidentifiedInstance:
         return DeidentifiedInstance(
-            pseudonym=subject.pseudonym,
-            scan_research_id=subject.scan_research_id,
+            pseudonym=original.subject.pseudonym,
+            scan_research_id=original.subject.scan_research_id,
             series_uid=uid(original.text(_SERIES_INSTANCE_UID), original),
-            sop_instance_uid=sop_instance_uid,
+            sop_instance_uid=uid(original.text(_SOP_INSTANCE_UID), original),
             sop_class_uid=arrival.sop_class_uid,
-            transfer_syntax=transfer_syntax,
+            transfer_syntax=_written_as(arrival),
             series_number=_number(original.text(_SERIES_NUMBER)),
             instance_number=_number(original.text(_INSTANCE_NUMBER)),
             recipe=self.digest[:_DIGITS_OF_RECIPE],
-            digest=digest.digest(),
-            size=sum(map(len, parts)),
-            parts=parts,
+            digest=content.digest,
+            size=content.size,
+            parts=content.parts,
         )
 
     def explain(self, tag_or_keyword: str) -> tuple[Decision, ...]:
@@ -147,6 +190,11 @@ _ACTION_OF: Mapping[str, str] = {
     "ADD": Action.ADD.value,
     "REMOVE": Action.REMOVE.value,
 }
+
+
+def _written_as(arrival: Arrival) -> str:
+    """The transfer syntax it leaves in."""
+    return _EXPLICIT if arrival.transfer_syntax == _IMPLICIT else arrival.transfer_syntax
 
 
 def _name(rule: Rule) -> str:

@@ -13,9 +13,8 @@ from scp import dictionary
 from scp.dataset import SHORT_VRS, UNDEFINED, DataSet, Element, Item, find, read_unknown
 from scp.deidentify.functions.original import Original
 from scp.deidentify.step import Action, Step, keep
+from scp.instance import Part
 from scp.outcome import Failure, Outcome
-
-Part = bytes | bytearray | memoryview
 
 _LONG = Struct("<HH2sHI")
 _SHORT = Struct("<HH2sH")
@@ -42,18 +41,22 @@ class Tables:
 
 
 class Splice:
-    """The work on one instance."""
+    """The work on one instance: on all of it, or on the part in front of or behind its pixel data."""
 
-    __slots__ = ("_data", "_original", "_tables")
+    __slots__ = ("_data", "_dataset", "_tables", "original")
 
-    def __init__(self, tables: Tables, original: Original) -> None:
+    def __init__(self, tables: Tables, original: Original, dataset: DataSet | None = None) -> None:
         self._tables = tables
-        self._original = original
-        self._data = original.dataset.data
+        self.original = original
+        self._dataset = dataset or original.dataset
+        self._data = self._dataset.data
 
-    def parts(self) -> list[Part]:
-        """The new data set, explicit VR little endian. Raises Failure NOT_DEIDENTIFIED where a rule cannot hold."""
-        dataset = self._original.dataset
+    def parts(self, tags: range = range(1 << 32)) -> list[Part]:
+        """The new data set, explicit VR little endian; `tags` are those it may add.
+
+        Raises Failure NOT_DEIDENTIFIED where a rule cannot hold.
+        """
+        dataset = self._dataset
         elements = dataset.elements
         for tag, vr in _PIXELS.items():
             if vr in self._tables.excluded and dataset.find(tag):
@@ -61,6 +64,8 @@ class Splice:
         out: list[Part] = []
         begin = 0
         for tag, step in self._tables.added.items():
+            if tag not in tags:
+                continue
             at = bisect_left(elements, (tag,))
             out += self._level(elements[begin:at], dataset)
             out += self._added(tag, step)
@@ -113,7 +118,7 @@ class Splice:
 
     def _added(self, tag: int, step: Step) -> list[Part]:
         """A top-level element that is written whether it was sent or not; nothing where there is no value for it."""
-        value = self._text(step, self._original.dataset.value(tag))
+        value = self._text(step, self._dataset.value(tag))
         return [_header(tag, step.vrs[0], len(value)), value] if value else []
 
     def _written(self, element: Element, step: Step, level: tuple[Element, ...], within: DataSet) -> list[Part]:
@@ -130,7 +135,7 @@ class Splice:
     def _text(self, step: Step, sent: bytes) -> bytes:
         value = b""
         if step.function:
-            value = step.function(self._original.decode(sent), self._original).encode("ascii")
+            value = step.function(self.original.decode(sent), self.original).encode("ascii")
         elif step.rewrite:
             value = step.rewrite(sent)
         if len(value) & 1:
@@ -159,8 +164,9 @@ class Splice:
             return vrs[0]
         if "OW" in vrs:
             return "OW"  # native pixel data, overlays, waveforms and the data of look-up tables
-        signed = find(level, _PIXEL_REPRESENTATION) or self._original.dataset.find(_PIXEL_REPRESENTATION)
-        return "SS" if signed and bytes(self._data[signed.value : signed.end]) == b"\1\0" else "US"
+        signed = find(level, _PIXEL_REPRESENTATION)
+        sent = self._data[signed.value : signed.end] if signed else self.original.dataset.value(_PIXEL_REPRESENTATION)
+        return "SS" if bytes(sent) == b"\1\0" else "US"
 
     def _sequence(self, element: Element, within: DataSet) -> list[Part]:
         """A sequence with what stays of its items; lengths stay defined or undefined as they were sent."""

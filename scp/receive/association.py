@@ -155,7 +155,7 @@ class Association:
             return
         dimse.labels("c_echo" if command.field is Field.C_ECHO_RQ else "other").inc()
         if command.has_data_set:
-            stream.data_set(context_id, keep=False)
+            stream.pass_over(context_id)
         if command.field is Field.C_CANCEL_RQ:
             return  # nothing here takes long enough to be cancelled
         status = SUCCESS if command.field is Field.C_ECHO_RQ else commands.UNRECOGNIZED_OPERATION

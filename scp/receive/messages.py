@@ -2,7 +2,7 @@
 
 import struct
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Iterator
 from enum import IntFlag
 from math import inf
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -63,25 +63,44 @@ class Messages:
         self._until = inf
         first = self._fragment()
         self._until = time.monotonic() + self._limits.instance_seconds
-        data = self._collect(first, Control.COMMAND, commands.MAX_BYTES, _always)
+        data = bytearray()
+        for piece in self._pieces(first, Control.COMMAND, commands.MAX_BYTES):
+            data += piece
         return first.context_id, commands.read(data)
 
-    def data_set(self, context_id: int, *, keep: bool = True) -> bytearray:
-        """The data set that follows a command on its context; empty when it is read only to be passed over.
+    def pass_over(self, context_id: int) -> None:
+        """Read the data set that follows a command on its context, and keep nothing of it."""
+        for _ in self._data_set(context_id):
+            pass
 
-        Raises Failure OUT_OF_RESOURCES, once it is read to its end, where there was no room to keep it.
+    def data_set(self, context_id: int) -> tuple[bytearray, Iterator[memoryview] | None]:
+        """The data set that follows a command on its context; of a large one its beginning, and what pulls the rest.
+
+        The beginning is a little more than `stream_bytes`. Each further piece is good until the next one is asked
+        for, and all must be pulled before the next command. Raises Failure OUT_OF_RESOURCES, once the data set is read
+        to its end, where there was no room to keep so much in memory.
         """
+        pieces = self._data_set(context_id)
+        data = bytearray()
+        for piece in pieces:
+            if not self._share.holds(len(data) + len(piece)):
+                del data
+                for _ in pieces:
+                    pass
+                raise Failure(Outcome.OUT_OF_RESOURCES, "as many bytes as may be are in flight already")
+            data += piece
+            if len(data) > self._limits.stream_bytes:
+                return data, pieces
+        return data, None
+
+    def _data_set(self, context_id: int) -> Iterator[memoryview]:
         first = self._fragment()
         if first.context_id != context_id:
             raise ProtocolError(Reason.INVALID_PARAMETER, "a data set on another context than its command")
-        holds = self._share.holds if keep else _never
-        data = self._collect(first, Control(0), self._limits.max_instance_bytes, holds)
-        if keep and self._share.refused:
-            raise Failure(Outcome.OUT_OF_RESOURCES, "as many bytes as may be are in flight already")
-        return data
+        return self._pieces(first, Control(0), self._limits.max_instance_bytes)
 
-    def _collect(self, fragment: Fragment, kind: Control, most: int, holds: Callable[[int], bool]) -> bytearray:
-        data = bytearray()
+    def _pieces(self, fragment: Fragment, kind: Control, most: int) -> Iterator[memoryview]:
+        """The fragments of one message, to the last."""
         size, count, context_id = 0, 0, fragment.context_id
         start = time.monotonic() + _FREE_SECONDS
         while True:
@@ -93,13 +112,10 @@ class Messages:
                 raise ProtocolError(Reason.INVALID_PARAMETER, "a message larger than this node takes", limit)
             if count > _FREE_FRAGMENTS and size < count * _MIN_MEAN_FRAGMENT:
                 raise ProtocolError(Reason.INVALID_PARAMETER, "a message in crumbs")
-            if holds(size):
-                data += fragment.data
-            elif data:
-                data = bytearray()
             self._slowest = start + size / self._limits.min_bytes_per_second
+            yield fragment.data
             if fragment.control & Control.LAST:
-                return data
+                return
             fragment = self._fragment()
 
     def _fragment(self) -> Fragment:
@@ -148,11 +164,3 @@ def encode(context_id: int, command_set: bytes, max_pdu_bytes: int) -> bytes:
         parts.append(_PDV_HEADER.pack(2 + len(part), context_id, Control.COMMAND | last))
         parts.append(part)
     return b"".join(parts)
-
-
-def _always(_size: int) -> bool:
-    return True
-
-
-def _never(_size: int) -> bool:
-    return False

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from scp.instance import Part
 from scp.outcome import Failure, Outcome
 
 FILE_MODE = 0o640  # readable by the group (the Data Factory's), never by the world
@@ -17,8 +18,8 @@ TEMPORARY = ".tmp-"
 _COUNT = itertools.count()
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 _MANY = 512  # buffers a writev takes at once, below IOV_MAX
-
-Buffers = Sequence[bytes | bytearray | memoryview]
+_PIECE = 1 << 20
+_BEHIND = 8 << 20
 
 
 @contextmanager
@@ -33,29 +34,105 @@ def answerable(what: str) -> Iterator[None]:
         raise Failure(Outcome.STORAGE_FAULT, f"{what} could not be made durable ({name})") from error
 
 
-def place(folder: int, name: str, parts: Buffers, digest: bytes) -> bool:
-    """Make a file of `parts` stand durably as `name` in the open folder; False if it stood there with this SHA-256.
+class Temporary:
+    """A file of no name yet that grows part by part; `size` are the bytes it has. Raises OSError."""
+
+    def __init__(self, folder: int) -> None:
+        self._folder = folder
+        self._name = f"{TEMPORARY}{os.getpid()}-{next(_COUNT)}"
+        self._there = True
+        self.size = self._begun = 0
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._descriptor = os.open(self._name, flags, FILE_MODE, dir_fd=folder)
+
+    def write(self, *parts: Part) -> None:
+        """Put these behind what there is."""
+        rest = [memoryview(part) for part in parts]
+        start = 0
+        while start < len(rest):
+            written = os.writev(self._descriptor, rest[start : start + _MANY])
+            self.size += written
+            if self.size - self._begun > _BEHIND:
+                self._begin_writing()
+            while start < len(rest) and written >= len(rest[start]):
+                written -= len(rest[start])
+                start += 1
+            if written:
+                rest[start] = rest[start][written:]
+
+    def _begin_writing(self) -> None:
+        """Let the disk begin with what is there, so that the fsync at the end has little left to wait for."""
+        os.posix_fadvise(self._descriptor, self._begun, self.size - self._begun, os.POSIX_FADV_DONTNEED)
+        self._begun = self.size
+
+    def read(self, start: int, end: int) -> Iterator[bytes]:
+        """What was written from `start` to `end`, in pieces; raises OSError where the disk does not give it back."""
+        while start < end:
+            piece = os.pread(self._descriptor, min(end - start, _PIECE), start)
+            if not piece:
+                raise OSError(errno.EIO, "a file is shorter than it was written")
+            yield piece
+            start += len(piece)
+
+    def place(self, folder: int, name: str, digest: bytes) -> bool:
+        """As the function `place` does, in a folder of the same file system."""
+        os.fchmod(self._descriptor, FILE_MODE)  # whatever the umask
+        os.fsync(self._descriptor)
+        try:
+            os.link(self._name, name, src_dir_fd=self._folder, dst_dir_fd=folder, follow_symlinks=False)
+            new = True
+        except FileExistsError:
+            new = False
+        self.unlink()
+        if not new:
+            _adopt(folder, name, digest)
+        os.fsync(folder)
+        return new
+
+    def unlink(self) -> None:
+        """Take its name away; what was placed stands under the name that it was given."""
+        if self._there:
+            self._there = False
+            with suppress(FileNotFoundError):
+                os.unlink(self._name, dir_fd=self._folder)
+
+    def close(self) -> None:
+        """Let go of it, whatever became of it."""
+        try:
+            self.unlink()
+        finally:
+            os.close(self._descriptor)
+
+
+Content = Sequence[Part] | Temporary
+"""What a file is made of: parts in memory, or a temporary on the same file system that is written already."""
+
+
+@contextmanager
+def temporary(folder: int) -> Iterator[Temporary]:
+    """A file that grows in the open folder and of which nothing is left unless it is placed; raises as `place`."""
+    with answerable("the instance's file"):
+        file = Temporary(folder)
+    try:
+        yield file
+    finally:
+        with answerable("the instance's file"):
+            file.close()
+
+
+def place(folder: int, name: str, content: Content, digest: bytes) -> bool:
+    """Make a file stand durably as `name` in the open folder; False if it stood there with this SHA-256.
 
     Raises Failure CONFLICTING when the name is taken by other content, OUT_OF_RESOURCES or STORAGE_FAULT when the
     disk will not. Of what was not made durable nothing is left, unless the disk itself refuses to let go of it; the
     name then stands there unindexed and is looked at before its visit is published.
     """
-    temporary = f"{TEMPORARY}{os.getpid()}-{next(_COUNT)}"
-    with answerable("the instance's file"):
-        try:
-            _write(folder, temporary, parts)
-            try:
-                os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
-                new = True
-            except FileExistsError:
-                new = False
-        finally:
-            with suppress(FileNotFoundError):
-                os.unlink(temporary, dir_fd=folder)
-        if not new:
-            _adopt(folder, name, digest)
-        os.fsync(folder)
-    return new
+    if isinstance(content, Temporary):
+        with answerable("the instance's file"):
+            return content.place(folder, name, digest)
+    with temporary(folder) as file, answerable("the instance's file"):
+        file.write(*content)
+        return file.place(folder, name, digest)
 
 
 def remove(folder: int, name: str) -> None:
@@ -87,29 +164,6 @@ def sync_folder(path: str | os.PathLike[str]) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _write(folder: int, name: str, parts: Buffers) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(name, flags, FILE_MODE, dir_fd=folder)
-    try:
-        os.fchmod(descriptor, FILE_MODE)  # whatever the umask
-        _write_all(descriptor, parts)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _write_all(descriptor: int, parts: Buffers) -> None:
-    rest = [memoryview(part) for part in parts]
-    start = 0
-    while start < len(rest):
-        written = os.writev(descriptor, rest[start : start + _MANY])
-        while start < len(rest) and written >= len(rest[start]):
-            written -= len(rest[start])
-            start += 1
-        if written:
-            rest[start] = rest[start][written:]
 
 
 def _adopt(folder: int, name: str, digest: bytes) -> None:

@@ -8,11 +8,13 @@ import json
 import os
 import secrets
 import time
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
-from pyrage import encrypt, x25519
+from pyrage import EncryptError, encrypt_io, x25519
 
-from scp.instance import Arrival
+from scp.instance import Arrival, Broken, Part
 from scp.outcome import Failure
 from scp.store import files
 
@@ -31,8 +33,12 @@ class Quarantine:
             temporary.unlink()
         files.sync_folder(self.root.parent)
 
-    def seal(self, arrival: Arrival, failure: Failure) -> str:
-        """Seal an original durably and return its random id; raises Failure when the disk will not."""
+    def seal(self, arrival: Arrival, failure: Failure, original: Iterable[Part]) -> str:
+        """Seal an original durably, piece by piece as it is given, and return its random id.
+
+        Raises Failure when the disk will not, and Broken when the association ends before the original is all there;
+        nothing is left then.
+        """
         entry = secrets.token_hex(8)
         head = {
             "outcome": failure.outcome.label,
@@ -44,14 +50,26 @@ class Quarantine:
             "sop_instance_uid": arrival.sop_instance_uid,
             "transfer_syntax": arrival.transfer_syntax,
         }
-        sealed = encrypt(json.dumps(head).encode() + b"\n" + bytes(arrival.data), [self._officer])
+        clear = _Pieces(chain((json.dumps(head).encode() + b"\n",), original))
         with files.answerable("a quarantined original"):
             folder = self._folder(failure.outcome.label)
             try:
-                files.place(folder, f"{entry}.age", [sealed], b"")
+                with files.temporary(folder) as file:
+                    self._encrypt(clear, _Sealed(file))
+                    file.place(folder, f"{entry}.age", b"")
             finally:
                 os.close(folder)
         return entry
+
+    def _encrypt(self, clear: "_Pieces", sealed: "_Sealed") -> None:
+        """Raises what went wrong on either side as it was: age makes a text of it, or swallows it at the very end."""
+        try:
+            encrypt_io(clear, sealed, [self._officer])
+        except EncryptError:
+            if not (clear.error or sealed.error):
+                raise
+        if error := clear.error or sealed.error:
+            raise error
 
     def forget(self, outcome: str, entry: str) -> None:
         """Take a sealed file away again that the index would not have, because the same content was there before."""
@@ -64,3 +82,46 @@ class Quarantine:
             path.mkdir(mode=0o700, exist_ok=True)
             files.sync_folder(self.root)
         return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+class _Pieces:
+    """An original as the file that age reads from."""
+
+    def __init__(self, pieces: Iterable[Part]) -> None:
+        self._pieces = iter(pieces)
+        self._left = memoryview(b"")
+        self.error: Exception | None = None
+
+    def read(self, size: int) -> bytes:
+        """At most so many of the next bytes; none at the end."""
+        try:
+            while not self._left:
+                self._left = memoryview(next(self._pieces))
+        except StopIteration:
+            return b""
+        except (Broken, Failure, OSError) as error:
+            self.error = error
+            raise
+        part = bytes(self._left[:size])
+        self._left = self._left[size:]
+        return part
+
+
+class _Sealed:
+    """A temporary as the file that age writes to."""
+
+    def __init__(self, file: files.Temporary) -> None:
+        self._file = file
+        self.error: Exception | None = None
+
+    def write(self, data: bytes) -> int:
+        """Put it all behind what there is."""
+        try:
+            self._file.write(data)
+        except OSError as error:
+            self.error = error
+            raise
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing waits here."""

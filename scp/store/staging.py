@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from scp.store.files import FOLDER_MODE, TEMPORARY, answerable, make_folder, sync_folder
+from scp.store.files import FOLDER_MODE, TEMPORARY, Temporary, answerable, make_folder, sync_folder, temporary
 
 
 class Staging:
@@ -22,9 +22,25 @@ class Staging:
     def prepare(self) -> None:
         """Make the folder and remove what dead workers left half written; call it when no worker runs."""
         make_folder(self.root)
-        for temporary in self.root.glob(f"*/{TEMPORARY}*"):
-            temporary.unlink()
+        for pattern in (f"{TEMPORARY}*", f"*/{TEMPORARY}*"):
+            for left in self.root.glob(pattern):
+                left.unlink()
         sync_folder(self.root.parent)
+
+    @contextmanager
+    def arriving(self) -> Iterator[Temporary]:
+        """A file that is written while its instance arrives.
+
+        It belongs to no visit's folder yet: no delivery is opened for what turns out to be known already, and no lock
+        is held for as long as a slow sender likes.
+        """
+        with answerable("the staging folder"):
+            descriptor = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            with temporary(descriptor) as file:
+                yield file
+        finally:
+            os.close(descriptor)
 
     @contextmanager
     def adding(self, folder: str) -> Iterator[int]:

@@ -44,6 +44,7 @@ max_pdu_bytes = 1000
 max_instance_bytes = 1001
 max_bytes_in_flight = 1005
 in_flight_seconds = 7
+stream_bytes = 1005
 max_associations = 1002
 max_associations_per_title = 1006
 max_unassociated = 1003

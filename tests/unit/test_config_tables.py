@@ -140,7 +140,7 @@ def test_the_tables_are_all_there(table, model):
 
 
 def test_the_limits_are_as_many_as_were_thought_of():
-    assert len(Limits.model_fields) == 21
+    assert len(Limits.model_fields) == 22
 
 
 def test_a_description_is_one_sentence_that_says_more_than_the_name():

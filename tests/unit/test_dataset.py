@@ -6,7 +6,6 @@ import pytest
 from encoded import explicit, image, implicit, items, sequence
 
 from scp import charset
-from scp import dataset as module
 from scp.bounds import Bounds, Excess
 from scp.dataset import UNDEFINED, DataSet, read, read_unknown
 from scp.outcome import Failure, Outcome

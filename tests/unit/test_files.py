@@ -136,6 +136,33 @@ def test_the_order_is_write_fsync_link_unlink_fsync_of_the_folder(folder, monkey
     assert order == ["writev", "fsync", "link", "unlink", "fsync folder"]
 
 
+def test_what_is_written_is_read_back_and_gone_unless_it_is_placed(folder, tmp_path):
+    with files.temporary(folder) as file:
+        file.write(*PARTS)
+        file.write(b" and more")
+        assert file.size == len(CONTENT) + 9
+        assert b"".join(file.read(4, file.size - 2)) == (CONTENT + b" and more")[4:-2]
+        assert len(os.listdir(folder)) == 1
+        file.unlink()
+        assert os.listdir(folder) == []
+        assert b"".join(file.read(0, 4)) == b"head"
+    with files.temporary(folder) as file:
+        file.write(CONTENT)
+        assert files.place(folder, "a.dcm", file, DIGEST)
+    assert os.listdir(folder) == ["a.dcm"]
+    assert (tmp_path / "a.dcm").read_bytes() == CONTENT
+
+
+def test_the_disk_is_told_of_each_byte_once_while_a_file_grows(folder, monkeypatch):
+    told = []
+    monkeypatch.setattr(files, "_BEHIND", 10)
+    monkeypatch.setattr(files.os, "posix_fadvise", lambda _file, at, size, _advice: told.append((at, size)))
+    with files.temporary(folder) as file:
+        for _ in range(5):
+            file.write(b"seven b")
+    assert told == [(0, 14), (14, 14)]
+
+
 def test_remove_is_idempotent(folder):
     files.place(folder, "a.dcm", PARTS, DIGEST)
     files.remove(folder, "a.dcm")

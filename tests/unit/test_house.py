@@ -50,6 +50,7 @@ def test_there_is_one_broad_except_and_it_is_at_the_front_door():
 
 def test_one_place_makes_de_identified_instances():
     assert calls("DeidentifiedInstance") == {ROOT / "scp" / "deidentify" / "plan.py"}
+    assert calls("DeidentifiedHead") == {ROOT / "scp" / "deidentify" / "plan.py"}
 
 
 def test_the_environment_is_read_in_config_only():

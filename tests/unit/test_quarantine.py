@@ -21,19 +21,19 @@ def quarantine(tmp_path):
     return quarantine
 
 
-def arrival(data=DATA):
+def arrival():
     return Arrival(
         peer=Peer("PLANTED-PACS", "CLOAKROOM", "192.0.2.7"),
         context_class="1.2.3",
         sop_class_uid="1.2.3",
         sop_instance_uid="1.2.3.77",
         transfer_syntax="1.2.840.10008.1.2.1",
-        data=data,
+        data=DATA,
     )
 
 
 def test_the_officer_reads_it_back_whole(quarantine):
-    entry = quarantine.seal(arrival(), FAILURE)
+    entry = quarantine.seal(arrival(), FAILURE, (DATA,))
     opened = decrypt((quarantine.root / "incomplete" / f"{entry}.age").read_bytes(), [OFFICER])
     head, _, data = opened.partition(b"\n")
     assert data == DATA
@@ -42,7 +42,7 @@ def test_the_officer_reads_it_back_whole(quarantine):
 
 
 def test_nobody_else_does(quarantine):
-    entry = quarantine.seal(arrival(bytearray(DATA)), FAILURE)
+    entry = quarantine.seal(arrival(), FAILURE, (bytearray(DATA),))
     sealed = (quarantine.root / "incomplete" / f"{entry}.age").read_bytes()
     for word in (b"PLANTED", b"1.2.3.77", b"192.0.2.7", b"pixels"):
         assert word not in sealed
@@ -51,21 +51,21 @@ def test_nobody_else_does(quarantine):
 
 
 def test_names_tell_nothing(quarantine):
-    first, second = (quarantine.seal(arrival(), FAILURE) for _ in range(2))
+    first, second = (quarantine.seal(arrival(), FAILURE, (DATA,)) for _ in range(2))
     assert first != second
     names = [name for _, folders, found in os.walk(quarantine.root) for name in folders + found]
     assert sorted(names) == sorted(["incomplete", f"{first}.age", f"{second}.age"])
 
 
 def test_forget_takes_one_away(quarantine):
-    first, second = (quarantine.seal(arrival(), FAILURE) for _ in range(2))
+    first, second = (quarantine.seal(arrival(), FAILURE, (DATA,)) for _ in range(2))
     quarantine.forget("incomplete", first)
     quarantine.forget("incomplete", first)
     assert [path.stem for path in (quarantine.root / "incomplete").iterdir()] == [second]
 
 
 def test_prepare_removes_what_was_half_written(quarantine):
-    entry = quarantine.seal(arrival(), FAILURE)
+    entry = quarantine.seal(arrival(), FAILURE, (DATA,))
     (quarantine.root / "incomplete" / f"{files.TEMPORARY}1-1").write_bytes(b"half")
     quarantine.prepare()
     assert [path.stem for path in (quarantine.root / "incomplete").iterdir()] == [entry]
@@ -77,6 +77,6 @@ def test_a_disk_that_refuses_is_a_failure(quarantine, monkeypatch):
 
     monkeypatch.setattr(files.os, "writev", full)
     with pytest.raises(Failure) as caught:
-        quarantine.seal(arrival(), FAILURE)
+        quarantine.seal(arrival(), FAILURE, (DATA,))
     assert caught.value.outcome is Outcome.OUT_OF_RESOURCES
     assert list((quarantine.root / "incomplete").iterdir()) == []

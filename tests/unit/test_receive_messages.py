@@ -62,6 +62,12 @@ def sent(data: bytes, context: int = 3, max_pdu: int = 16384) -> bytes:
     return b"".join(P_DATA_TF(part).encode() for part in request.encode_msg(context, max_pdu))
 
 
+def whole(stream: Messages, context: int) -> bytes:
+    """A data set with all its pieces."""
+    begun, rest = stream.data_set(context)
+    return bytes(begun) + b"".join(bytes(piece) for piece in rest or ())
+
+
 def pdv(context: int, control: int, data: bytes) -> bytes:
     body = (len(data) + 2).to_bytes(4, "big") + bytes((context, control)) + data
     return b"\4\0" + len(body).to_bytes(4, "big") + body
@@ -73,7 +79,7 @@ def test_what_pynetdicom_sends_is_what_we_read(data: bytes, max_pdu: int, contex
     context_id, command = stream.command()
     assert (context_id, command.field, command.message_id) == (context, Field.C_STORE_RQ, 9)
     assert (command.sop_class_uid, command.sop_instance_uid) == (MR.encode(), UID_SENT.encode())
-    assert bytes(stream.data_set(context)) == data
+    assert bytes(whole(stream, context)) == data
 
 
 @given(
@@ -108,7 +114,28 @@ def test_fragments_may_be_cut_and_packed_anyhow(data: bytes, cuts: list[int], jo
     packed = b"\4\0" + len(body).to_bytes(4, "big") + body if joined else b"".join(parts)
     stream = messages(command + packed)
     stream.command()
-    assert bytes(stream.data_set(3)) == data
+    assert bytes(whole(stream, 3)) == data
+
+
+@given(data=EVEN.filter(bool), most=st.integers(1, 3000), max_pdu=st.integers(80, 4000))
+def test_of_a_large_data_set_the_beginning_is_kept_and_the_rest_is_pulled(data: bytes, most: int, max_pdu: int) -> None:
+    stream = messages(sent(data, 3, max_pdu) + sent(b"next"), stream_bytes=most)
+    stream.command()
+    begun, rest = stream.data_set(3)
+    assert (rest is None) or len(begun) > most
+    assert len(begun) <= most + max_pdu
+    assert bytes(begun) + b"".join(bytes(piece) for piece in rest or ()) == data
+    stream.command()
+    assert whole(stream, 3) == b"next"
+
+
+def test_the_rest_has_the_same_limits() -> None:
+    stream = messages(sent(bytes(5000), max_pdu=500), stream_bytes=100, max_instance_bytes=4000)
+    stream.command()
+    _, rest = stream.data_set(3)
+    with pytest.raises(ProtocolError, match="larger"):
+        list(rest or ())
+    assert list(rest or ()) == []
 
 
 @given(st.binary(max_size=300))
@@ -122,7 +149,7 @@ def listen(stream: Messages) -> None:
     while True:
         context, command = stream.command()
         if command.has_data_set:
-            stream.data_set(context)
+            whole(stream, context)
 
 
 def test_release_and_abort_end_what_is_between_messages() -> None:
@@ -136,7 +163,7 @@ def test_a_release_within_a_message_is_out_of_place() -> None:
     stream = messages(sent(b"\0\0")[:-14] + b"\5\0\0\0\0\4" + bytes(4))
     stream.command()
     with pytest.raises(ProtocolError) as error:
-        stream.data_set(3)
+        whole(stream, 3)
     assert error.value.reason is Reason.UNEXPECTED_PDU
 
 
@@ -150,14 +177,14 @@ def test_a_fragment_that_states_a_wrong_length_is_none(length: int) -> None:
 def test_what_is_passed_over_is_not_kept() -> None:
     stream = messages(sent(bytes(5000)))
     stream.command()
-    assert stream.data_set(3, keep=False) == b""
+    stream.pass_over(3)
 
 
 def test_even_what_is_passed_over_has_an_end() -> None:
     stream = messages(sent(bytes(5000)), max_instance_bytes=4000)
     stream.command()
     with pytest.raises(ProtocolError, match="larger"):
-        stream.data_set(3, keep=False)
+        stream.pass_over(3)
 
 
 @pytest.mark.parametrize(("count", "fits"), [(1000, True), (1001, False)])
@@ -166,10 +193,10 @@ def test_crumbs_are_taken_only_so_long(count: int, fits: bool) -> None:  # noqa:
     stream = messages(sent(b"\0\0")[:-14] + crumbs)
     stream.command()
     if fits:
-        assert stream.data_set(3) == b"x" * count
+        assert whole(stream, 3) == b"x" * count
     else:
         with pytest.raises(ProtocolError, match="crumbs"):
-            stream.data_set(3)
+            whole(stream, 3)
 
 
 def test_a_slow_data_set_is_given_up_at_its_rate(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,7 +218,7 @@ def test_a_slow_data_set_is_given_up_at_its_rate(monkeypatch: pytest.MonkeyPatch
     slow = Messages(Slow(stream), Limits(min_bytes_per_second=1000), (3,))  # type: ignore[arg-type]
     slow.command()
     with pytest.raises(Overdue) as late:
-        slow.data_set(3)
+        whole(slow, 3)
     assert late.value.limit == "min_bytes_per_second"
     assert [round(until - now) for _, until in asked[2:]] == [40, 50, 60, 70]
 
@@ -202,8 +229,8 @@ def test_without_room_a_data_set_is_read_to_its_end_and_not_kept() -> None:
     stream = Messages(Tape(sent(bytes(50_000)) + sent(b"abcd")), limits, (3,), share)  # type: ignore[arg-type]
     stream.command()
     with pytest.raises(Failure) as caught:
-        stream.data_set(3)
+        whole(stream, 3)
     assert caught.value.outcome is Outcome.OUT_OF_RESOURCES
     share.release()
     stream.command()
-    assert stream.data_set(3) == b"abcd"
+    assert whole(stream, 3) == b"abcd"
