@@ -15,6 +15,7 @@ from pydicom._uid_dict import UID_dictionary
 
 from scp import log
 from scp.dataset import read
+from scp.db.commit import Unanswered
 from scp.db.index import Delivery, Index
 from scp.db.linkage import Linkage
 from scp.instance import Arrival, DeidentifiedInstance, Identity, Instance, Source, Subject
@@ -93,6 +94,8 @@ class Intake:
         with self._step("index"):
             try:
                 recorded = self.index.record(clean, source, name, delivery)
+            except Unanswered:
+                raise  # the row may yet come, and must find its file; if it does not, a re-send or the steward will
             except Failure as failure:
                 # After a failed disk nothing is known, so nothing is taken away: the steward looks at such files.
                 if new and failure.outcome is not Outcome.STORAGE_FAULT:
