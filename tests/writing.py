@@ -14,7 +14,7 @@ class Running:
     def __init__(self, path, listener, most=64, seconds=0.005):
         self.batches = []
         self.writer = Writer(listener, Engine(path, "index"), most=most, seconds=seconds)
-        self.thread = threading.Thread(target=self.writer.serve, args=(lambda: None, self.batches.append))
+        self.thread = threading.Thread(target=self.writer.serve, args=(lambda: None, self.batches.append), daemon=True)
         self.thread.start()
 
     def stop(self):

@@ -25,6 +25,9 @@ class Commit(Protocol):
     def __call__(self, write: Write) -> Row:
         """Raises Failure when the write was not done, and Unanswered when that is not known."""
 
+    def close(self) -> None:
+        """Give back what it holds beside the database."""
+
 
 class OwnCommit:
     """For a process that writes alone or seldom: the steward, an operator's command, a test."""
@@ -35,6 +38,9 @@ class OwnCommit:
     def __call__(self, write: Write) -> Row:
         """Commit in this process, behind whoever holds the write lock."""
         return _given(run(self._engine, [write])[0])
+
+    def close(self) -> None:
+        """The engine is closed by whoever made it."""
 
 
 class WriterCommit:
@@ -74,6 +80,12 @@ class WriterCommit:
         if sent:
             raise Unanswered(Outcome.OUT_OF_RESOURCES, "the index writer did not answer")
         raise Failure(Outcome.OUT_OF_RESOURCES, "the index writer is not there")
+
+    def close(self) -> None:
+        """Close the connections that nobody uses."""
+        with self._turn:
+            while self._idle:
+                self._idle.pop().close()
 
     def _connection(self, deadline: float) -> socket.socket:
         left = max(deadline - time.monotonic(), _PAUSE_SECONDS)

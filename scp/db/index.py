@@ -63,7 +63,8 @@ class Index:
                 raise DatabaseError(f"{self._engine.path}: belongs to another linkage database; keep the two together")
 
     def close(self) -> None:
-        """Close this thread's connection."""
+        """Close this thread's connection, and those to the index writer."""
+        self._commit.close()
         self._engine.close()
 
     def unchanged(self, source: Source) -> bool:

@@ -64,14 +64,16 @@ class Writer:
         """What is written next; empty when nothing came for BEAT_SECONDS."""
         waiting: Waiting = []
         until = 0.0
-        left = BEAT_SECONDS
+        left: float = BEAT_SECONDS
         while len(waiting) < self._most and (events := self._poll.poll(left, self._most - len(waiting))):
             for descriptor, _ in events:
                 self._take(descriptor, waiting)
-            now = time.monotonic()
-            until = until or now + self._seconds
-            left = max(until - now, 0) if len(waiting) < min(self._together, len(self._connections)) else 0
-        self._together = max(len(waiting), 1)
+            left = 0
+            if 0 < len(waiting) < min(self._together, len(self._connections)):
+                now = time.monotonic()
+                until = until or now + self._seconds
+                left = max(until - now, 0)
+        self._together = len(waiting) or self._together
         return waiting
 
     def _take(self, descriptor: int, waiting: Waiting) -> None:

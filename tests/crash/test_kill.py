@@ -53,7 +53,7 @@ def node(tmp_path):
     node.stop()
 
 
-@pytest.mark.parametrize("victim", ["worker", "supervisor"])
+@pytest.mark.parametrize("victim", ["worker", "writer", "supervisor"])
 def test_nothing_acknowledged_is_missing(node, victim):
     pushers = [Pusher(node, seed) for seed in range(SENDERS)]
     for kill in range(1, KILLS + 1):
@@ -67,6 +67,8 @@ def test_nothing_acknowledged_is_missing(node, victim):
         assert stored
         if victim == "worker":
             node.kill_a_worker()
+        elif victim == "writer":
+            node.kill_the_writer()
         else:
             node.kill()
             node.start()

@@ -103,6 +103,7 @@ def test_the_parts_work_together(node, config):
     assert glance.quarantined() == {"burned_in": 1}
     assert glance.quarantine_bytes() > 100
     assert glance.troubles() == []
+    intake.index.close()
     (visit,) = glance.index.listing("visits")
     assert build.steward(config, metrics()).publish_now(visit["scan_research_id"])
 

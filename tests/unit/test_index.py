@@ -20,7 +20,9 @@ def index(request, tmp_path):
         yield index
         return
     with writing(tmp_path / "index.db", tmp_path / "run" / "index.sock"):
-        yield Index(tmp_path / "index.db", WriterCommit(tmp_path / "run" / "index.sock"))
+        index = Index(tmp_path / "index.db", WriterCommit(tmp_path / "run" / "index.sock"))
+        yield index
+        index.close()
 
 
 def source(number=1, content=b"content"):

@@ -2,6 +2,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from test_writes import count, delivery, instance, outcome
 from writing import Running, writing
 
-from scp.db import channel, commit, writer
+from scp.db import channel, writer
 from scp.db.channel import MessageError, answer, answered, ask, asked, connect, listen
 from scp.db.commit import Unanswered, WriterCommit
 from scp.db.engine import Engine
@@ -29,6 +30,12 @@ def path(tmp_path):
 @pytest.fixture
 def address(tmp_path):
     return tmp_path / "run" / "index.sock"
+
+
+@pytest.fixture
+def commit(address):
+    with closing(WriterCommit(address)) as commit:
+        yield commit
 
 
 def stored(path):
@@ -79,12 +86,11 @@ def test_the_socket_is_its_owners_and_its_path_may_be_long(tmp_path):
                 assert taken.recv(10) == b"whole"
 
 
-def test_one_alone_is_answered_without_the_timer(path, address):
+def test_one_alone_is_answered_without_the_timer(path, address, commit):
     with writing(path, address, seconds=3600.0) as running:
-        commit = WriterCommit(address)
         for number in range(20):
             assert outcome(commit(instance(f"2.25.{number}"))) == "STORED"
-        assert running.batches == [1] * 20
+    assert running.batches == [1] * 20
     assert stored(path) == 20
 
 
@@ -122,16 +128,15 @@ def test_after_several_the_next_waits_for_as_many_but_not_for_ever(path, address
         sock.close()
 
 
-def test_connections_are_used_again(path, address):
+def test_connections_are_used_again(path, address, commit):
     with writing(path, address) as running:
-        commit = WriterCommit(address)
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(commit, [instance(f"2.25.{number}") for number in range(40)]))
         assert 1 <= len(commit._idle) <= 4
         assert len(running.writer._connections) == len(commit._idle)
 
 
-def test_a_writer_that_comes_back_is_asked_again(path, address):
+def test_a_writer_that_comes_back_is_asked_again(path, address, commit):
     """The first one commits and dies without a word; its successor is asked the same and knows it."""
     with listen(address) as listener:
         listener.settimeout(10)
@@ -147,7 +152,7 @@ def test_a_writer_that_comes_back_is_asked_again(path, address):
         dying = threading.Thread(target=die_after_the_commit)
         dying.start()
         with ThreadPoolExecutor(1) as pool:
-            found = pool.submit(WriterCommit(address), instance())
+            found = pool.submit(commit, instance())
             dying.join()
             listener.settimeout(0)
             running = Running(path, listener)
@@ -156,9 +161,8 @@ def test_a_writer_that_comes_back_is_asked_again(path, address):
     assert stored(path) == 1
 
 
-def test_an_idle_connection_whose_writer_died_does_no_harm(path, address):
+def test_an_idle_connection_whose_writer_died_does_no_harm(path, address, commit):
     with listen(address) as listener:
-        commit = WriterCommit(address)
         for number in range(3):
             running = Running(path, listener)
             assert outcome(commit(instance(f"2.25.{number}"))) == "STORED"
@@ -204,20 +208,20 @@ def test_a_database_that_will_not_is_told_to_all_and_a_broken_disk_ends_the_writ
         sock.close()
 
 
-def test_who_talks_nonsense_is_hung_up_on_and_others_are_served(path, address):
+def test_who_talks_nonsense_is_hung_up_on_and_others_are_served(path, address, commit):
     with writing(path, address):
         with connect(address, 10.0) as sock:
             sock.send(b"not json")
             assert sock.recv(channel.LARGEST) == b""
-        assert outcome(WriterCommit(address)(instance())) == "STORED"
+        assert outcome(commit(instance())) == "STORED"
 
 
-def test_who_leaves_without_waiting_is_written_and_forgotten(path, address):
+def test_who_leaves_without_waiting_is_written_and_forgotten(path, address, commit):
     with writing(path, address) as running:
         for number in range(5):
             with connect(address, 10.0) as sock:
                 sock.send(ask(instance(f"2.25.{number}")))
-        assert outcome(WriterCommit(address)(instance("2.25.99"))) == "STORED"
+        assert outcome(commit(instance("2.25.99"))) == "STORED"
         deadline = time.monotonic() + 10
         while len(running.writer._connections) > 1 and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -225,7 +229,7 @@ def test_who_leaves_without_waiting_is_written_and_forgotten(path, address):
     assert stored(path) == 6
 
 
-def test_a_listener_without_room_is_asked_again(path, address, monkeypatch):
+def test_a_listener_without_room_is_asked_again(path, address, commit, monkeypatch):
     real, calls = channel.connect, []
 
     def full(where, seconds):
@@ -234,9 +238,9 @@ def test_a_listener_without_room_is_asked_again(path, address, monkeypatch):
             raise BlockingIOError
         return real(where, seconds)
 
-    monkeypatch.setattr(commit.channel, "connect", full)
+    monkeypatch.setattr(channel, "connect", full)
     with writing(path, address):
-        assert outcome(WriterCommit(address)(instance())) == "STORED"
+        assert outcome(commit(instance())) == "STORED"
     assert len(calls) == 3
 
 
@@ -245,7 +249,7 @@ def test_it_beats_while_nothing_comes(path, address, monkeypatch):
     beats = threading.Semaphore(0)
     with listen(address) as listener:
         idle = writer.Writer(listener, Engine(path, "index"), most=1, seconds=1.0)
-        thread = threading.Thread(target=idle.serve, args=(beats.release, int))
+        thread = threading.Thread(target=idle.serve, args=(beats.release, int), daemon=True)
         thread.start()
         assert all(beats.acquire(timeout=10) for _ in range(3))
         idle.leave()
