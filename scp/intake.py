@@ -90,7 +90,7 @@ class Intake:
         self, folder: int, name: str, clean: DeidentifiedInstance, source: Source, delivery: Delivery
     ) -> Outcome:
         with self._step("store"):
-            new = files.place(folder, name, clean.parts, clean.digest)
+            new = files.place(folder, name, clean.parts, clean.digest, self.staging.sync)
         with self._step("index"):
             try:
                 recorded = self.index.record(clean, source, name, delivery)

@@ -4,7 +4,7 @@ import errno
 import hashlib
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -33,8 +33,10 @@ def answerable(what: str) -> Iterator[None]:
         raise Failure(Outcome.STORAGE_FAULT, f"{what} could not be made durable ({name})") from error
 
 
-def place(folder: int, name: str, parts: Buffers, digest: bytes) -> bool:
+def place(folder: int, name: str, parts: Buffers, digest: bytes, sync: Callable[[int], None] | None = None) -> bool:
     """Make a file of `parts` stand durably as `name` in the open folder; False if it stood there with this SHA-256.
+
+    `sync` makes the folder's names durable, for those who share that; else it is fsynced here.
 
     Raises Failure CONFLICTING when the name is taken by other content, OUT_OF_RESOURCES or STORAGE_FAULT when the
     disk will not. Of what was not made durable nothing is left, unless the disk itself refuses to let go of it; the
@@ -54,7 +56,7 @@ def place(folder: int, name: str, parts: Buffers, digest: bytes) -> bool:
                 os.unlink(temporary, dir_fd=folder)
         if not new:
             _adopt(folder, name, digest)
-        os.fsync(folder)
+        (sync or os.fsync)(folder)
     return new
 
 
