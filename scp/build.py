@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,8 +13,12 @@ from pathlib import Path
 from scp.admission import RULES, Admission
 from scp.bounds import Bounds
 from scp.config import Config
+from scp.db.channel import listen
+from scp.db.commit import WriterCommit
+from scp.db.engine import Engine
 from scp.db.index import Index
 from scp.db.linkage import Linkage
+from scp.db.writer import Writer
 from scp.deidentify.compile import Policy
 from scp.deidentify.compile import compile as compile_plan
 from scp.deidentify.plan import Plan
@@ -80,7 +85,10 @@ def recipe_of(config: Config) -> Plan:
 
 
 def intake(node: Node, metrics: Metrics) -> Intake:
-    """The walk, for one worker process; opens the databases, so call it after the fork."""
+    """The walk, for one worker process; opens the databases, so call it after the fork.
+
+    On SQLite its rows are committed by the node's one index writer; a server database would take `OwnCommit`.
+    """
     config = node.config
     admission = Admission(config=config, free_bytes=partial(free_bytes, config))
     return Intake(
@@ -88,7 +96,7 @@ def intake(node: Node, metrics: Metrics) -> Intake:
         identity=node.plan.identity,
         deidentify=node.plan.deidentify,
         linkage=Linkage(config.linkage_path, node.keys.linkage),
-        index=Index(config.index_path),
+        index=Index(config.index_path, WriterCommit(config.index_socket)),
         staging=Staging(config.export),
         quarantine=Quarantine(config.quarantine, node.keys.officer),
         metrics=metrics,
@@ -101,6 +109,20 @@ def bounds(config: Config) -> Bounds:
     """What a data set may hold at most."""
     limits = config.limits
     return Bounds(limits.max_depth, limits.max_elements, limits.max_values, limits.max_header_bytes)
+
+
+def inbox(config: Config) -> socket.socket:
+    """Where the index writer takes its work: made before the fork, so that it outlives every writer."""
+    try:
+        return listen(config.index_socket)
+    except OSError as error:
+        raise StartError(f"{config.index_socket}: cannot be listened on ({type(error).__name__})") from error
+
+
+def writer(config: Config, listener: socket.socket) -> Writer:
+    """The index writer, for a process of its own; call it after the fork."""
+    engine = Engine(config.index_path, "index")
+    return Writer(listener, engine, most=config.commit_instances, seconds=config.commit_seconds)
 
 
 def steward(config: Config, metrics: Metrics) -> Steward:

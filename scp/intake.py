@@ -20,6 +20,7 @@ from scp import log
 from scp.arriving import Arriving, Passed
 from scp.bounds import Bounds, Excess
 from scp.dataset import BOUNDS, DataSet, read
+from scp.db.commit import Unanswered
 from scp.db.index import Delivery, Index
 from scp.db.linkage import Linkage
 from scp.instance import Arrival, DeidentifiedHead, DeidentifiedInstance, Identity, Instance, Part, Source, Subject
@@ -119,10 +120,12 @@ class Intake:
     ) -> Outcome:
         name = file_name(clean)
         with self._step("store"):
-            new = files.place(folder, name, content, clean.digest)
+            new = files.place(folder, name, content, clean.digest, self.staging.sync)
         with self._step("index"):
             try:
                 recorded = self.index.record(clean, source, name, delivery)
+            except Unanswered:
+                raise  # the row may yet come, and must find its file; if it does not, a re-send or the steward will
             except Failure as failure:
                 # After a failed disk nothing is known, so nothing is taken away: the steward looks at such files.
                 if new and failure.outcome is not Outcome.STORAGE_FAULT:

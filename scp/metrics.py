@@ -23,6 +23,7 @@ HANDSHAKES = ("done", "failed")
 COMMANDS = ("c_store", "c_echo", "other")
 STEPS = ("receive", "examine", "admission", "linkage", "deidentify", "store", "index", "respond")
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 _SLOT = re.compile(r"[a-z0-9-]+")
 
@@ -47,6 +48,7 @@ class Metrics:
     tls_handshakes: Counter
     dimse: Counter
     step_seconds: Histogram
+    commit_rows: Histogram
     published_visits: Counter
     published_instances: Counter
     registry: CollectorRegistry
@@ -106,6 +108,9 @@ def _declare(registry: CollectorRegistry, value_class: Any, slot: _Slot) -> Metr
             ),
             dimse=_counter("cloakroom_dimse_total", "DIMSE requests, by command.", own, "command", COMMANDS),
             step_seconds=_steps(own),
+            commit_rows=Histogram(
+                "cloakroom_commit_rows", "Rows that the index writer committed together.", registry=own, buckets=ROWS
+            ),
             published_visits=Counter(
                 "cloakroom_published_visits_total", "Visits published, late arrivals included.", registry=own
             ),

@@ -82,10 +82,17 @@ class Node:
     def kill_a_worker(self):
         os.kill(self.workers()[0], signal.SIGKILL)
 
+    def kill_the_writer(self):
+        """Only one that lives: between a death and its restart there is none."""
+        os.kill(wait(lambda: self.living("writer"), "there is a writer")[0], signal.SIGKILL)
+
     def workers(self):
-        """Process ids of the living workers, as the log and the kernel have them."""
+        return self.living("worker-")
+
+    def living(self, name):
+        """Process ids of the living children so named, as the log and the kernel have them."""
         started = [json.loads(line) for line in self.log.read_text().splitlines() if '"child_started"' in line]
-        pids = [entry["pid"] for entry in started if entry["name"].startswith("worker")]
+        pids = [entry["pid"] for entry in started if entry["name"].startswith(name)]
         return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 
     def command(self, *words, check=True):

@@ -13,6 +13,7 @@ from scp import __version__, admission, build, log, web
 from scp.cli.output import ConfigOption
 from scp.config import Config, load, prepare_process
 from scp.config.fields import variable
+from scp.db.writer import run_writer
 from scp.metrics import Metrics, declare_node
 from scp.receive import credentials
 from scp.receive.board import Board, State
@@ -23,7 +24,7 @@ from scp.receive.negotiation import STORAGE_CLASSES
 from scp.receive.supervisor import Child, Watch, bind, supervise
 from scp.receive.worker import Entrance, run_worker
 
-OTHERS = STEWARD, WEB = "steward", "web"  # processes besides the workers, in the order of their slots
+OTHERS = WRITER, STEWARD, WEB = "writer", "steward", "web"  # processes besides the workers, in the order of their slots
 SILENT_SECONDS = 10.0  # a worker shows each second that it lives
 
 
@@ -93,8 +94,13 @@ def _run(node: build.Node, entrances: list[Entrance], users: Users | None, statu
         Child(name, partial(work, slot), listens=True, watched=True)
         for slot, name in enumerate(names[: config.workers])
     ]
-    children.append(Child(STEWARD, partial(_steward, node, metrics, board, config.workers)))
-    children.append(Child(WEB, partial(_web, node, metrics, board, config.workers + 1, status)))
+    inbox = build.inbox(config)
+    others = {
+        WRITER: partial(_writer, node, metrics, board, config.workers, inbox),
+        STEWARD: partial(_steward, node, metrics, board, config.workers + 1),
+        WEB: partial(_web, node, metrics, board, config.workers + 2, status),
+    }
+    children += [Child(name, others[name]) for name in OTHERS]
     watch = Watch(config.limits.hung_seconds, metrics.limits.labels("hung_seconds").inc)
     listeners = [entrance.listener for entrance in entrances]
     return supervise(listeners, children, board, drain_timeout=config.limits.drain_seconds, watch=watch)
@@ -114,6 +120,11 @@ def _work(  # noqa: PLR0913, PLR0917  a process is handed everything at once
         users=users,
     )
     run_worker(entrances, door, board, slot)
+
+
+def _writer(node: build.Node, metrics: Metrics, board: Board, slot: int, inbox: socket.socket) -> None:
+    metrics.identify(WRITER)
+    run_writer(build.writer(node.config, inbox), partial(board.beat, slot), metrics.commit_rows.observe)
 
 
 def _steward(node: build.Node, metrics: Metrics, board: Board, slot: int) -> None:
@@ -145,8 +156,11 @@ def _health(board: Board, glance: build.Glance) -> web.Health:
     if board.state is not State.READY:
         why = "the node is starting" if board.state is State.STARTING else "the node is being shut down"
         return web.Health(ready=False, reasons=(why,))
-    if not any(child.heartbeat > time.monotonic() - SILENT_SECONDS for child in board.children()[: -len(OTHERS)]):
+    alive = {child.name for child in board.children() if child.heartbeat > time.monotonic() - SILENT_SECONDS}
+    if not alive - set(OTHERS):
         return web.Health(ready=False, reasons=("no worker serves",))
+    if WRITER not in alive:
+        return web.Health(ready=False, reasons=("the index writer does not serve",))
     troubles = tuple(glance.troubles())
     return web.Health(ready=not troubles, reasons=troubles)
 

@@ -111,6 +111,10 @@ class Config(BaseSettings):
         default=300.0, description="A visit is published when nothing came for so long."
     )
     steward_seconds: Seconds = Field(default=1.0, description="How often the steward looks for quiet visits.")
+    commit_instances: Count = Field(default=64, description="Instances whose rows are committed together, at most.")
+    commit_seconds: Seconds = Field(
+        default=0.005, description="For a commit to gather as many rows as the last one had; a lone one never waits."
+    )
     layout: Text = Field(default="dated", description="Shape of the export tree: dated, daily or flat.")
     consent: Annotated[Literal["assumed"], Kind('"assumed"')] = Field(
         default="assumed", description="Where consent is known from; assumed: the peers send only consented patients."
@@ -188,6 +192,11 @@ class Config(BaseSettings):
     def index_path(self) -> Path:
         """Database of the pseudonymous index."""
         return self.state / "index.db"
+
+    @property
+    def index_socket(self) -> Path:
+        """Where the workers reach the index writer."""
+        return self.state / "run" / "index.sock"
 
     @property
     def linkage_path(self) -> Path:

@@ -89,6 +89,22 @@ class Engine:
             finally:
                 fcntl.flock(self._lock, fcntl.LOCK_UN)
 
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """A part of the transaction of `write()` that is undone alone when the block is left by an error."""
+        with _answerable(self.name):
+            database = self._database()
+            database.execute("SAVEPOINT part")
+            done = False
+            try:
+                yield
+                done = True
+            finally:
+                if database.conn.in_transaction:  # a full disk may have rolled back everything
+                    if not done:
+                        database.execute("ROLLBACK TO part")
+                    database.execute("RELEASE part")
+
     def _transaction(self) -> Iterator[None]:
         database = self._database()
         database.execute("BEGIN IMMEDIATE")

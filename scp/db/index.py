@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scp.db.commit import Commit, OwnCommit
 from scp.db.engine import DatabaseError, Engine
+from scp.db.writes import Row, Write
 from scp.instance import DeidentifiedInstance, Source
 from scp.outcome import Failure, Outcome
 
@@ -41,10 +43,14 @@ class Recorded:
 
 
 class Index:
-    """Everything the node knows of instances, by pseudonyms only."""
+    """Everything the node knows of instances, by pseudonyms only.
 
-    def __init__(self, path: Path) -> None:
+    It is read in the process that asks; what the walk writes goes through `commit`, without which it is committed here.
+    """
+
+    def __init__(self, path: Path, commit: Commit | None = None) -> None:
         self._engine = Engine(path, "index")
+        self._commit = commit or OwnCommit(self._engine)
 
     def open(self, node: str) -> None:
         """Migrate and make sure that this index belongs to the linkage of this node; raises DatabaseError if not."""
@@ -57,7 +63,8 @@ class Index:
                 raise DatabaseError(f"{self._engine.path}: belongs to another linkage database; keep the two together")
 
     def close(self) -> None:
-        """Close this thread's connection."""
+        """Close this thread's connection, and those to the index writer."""
+        self._commit.close()
         self._engine.close()
 
     def unchanged(self, source: Source) -> bool:
@@ -82,14 +89,8 @@ class Index:
         visit = {"scan_research_id": instance.scan_research_id}
         row = self._engine.row("open_delivery", visit)
         if row is None:
-            with self._engine.write():
-                row = self._engine.row("open_delivery", visit)
-                if row is None:
-                    now = time.time()
-                    self._engine.change("add_visit", {**visit, "pseudonym": instance.pseudonym, "now": now})
-                    number = self._engine.rows("last_delivery", visit)[0]["number"] + 1
-                    self._engine.change("add_delivery", {**visit, "number": number, "now": now})
-                    return Delivery(instance.scan_research_id, number)
+            opened = self._commit(Write("delivery", {**visit, "pseudonym": instance.pseudonym, "now": time.time()}))
+            return Delivery(instance.scan_research_id, int(str(opened["number"])))
         return Delivery(row["scan_research_id"], row["number"])
 
     def state(self, delivery: Delivery) -> str | None:
@@ -104,9 +105,9 @@ class Index:
     def record(self, instance: DeidentifiedInstance, source: Source | None, name: str, delivery: Delivery) -> Recorded:
         """Commit the row of an instance whose file is durable; when this returns STORED, it may be acknowledged.
 
-        Raises Failure CONFLICTING when its UID has been committed with other content in the meantime.
+        Raises Failure CONFLICTING when its UID has been committed with other content in the meantime, and Unanswered
+        when nobody knows whether the row is there, or will be: its file must stay.
         """
-        now = time.time()
         row = {
             "sop_instance_uid": instance.sop_instance_uid,
             "source_uid": source.uid if source else None,
@@ -120,21 +121,11 @@ class Index:
             "recipe": instance.recipe,
             "scan_research_id": delivery.scan_research_id,
             "delivery": delivery.number,
-            "now": now,
+            "now": time.time(),
         }
-        with self._engine.write():
-            if self._engine.change("add_instance", row):
-                self._engine.change("touch_delivery", {**_key(delivery), "now": now})
-                return Recorded(Outcome.STORED, delivery)
-            return self._recorded_before(row)
-
-    def _recorded_before(self, new: dict[str, Any]) -> Recorded:
-        row = self._engine.row("instance_or_source", new)
-        if row is None or row["sop_instance_uid"] != new["sop_instance_uid"] or row["digest"] != new["digest"]:
-            raise Failure(Outcome.CONFLICTING, "SOPInstanceUID is known with other content")
-        if row["source_uid"] is None and new["source_uid"] is not None:
-            self._engine.change("name_source", new)
-        return Recorded(Outcome.UNCHANGED, Delivery(row["scan_research_id"], row["delivery"]))
+        found = self._commit(Write("instance", row))
+        holder = Delivery(str(found["scan_research_id"]), int(str(found["delivery"])))
+        return Recorded(Outcome[str(found["outcome"])], holder)
 
     def quiet(self, before: float) -> list[Quiet]:
         """Deliveries that hold something and to which nothing has come since `before` (seconds since the epoch)."""
@@ -164,13 +155,15 @@ class Index:
 
     def record_quarantine(self, entry: str, failure: Failure, fingerprint: bytes, size: int) -> bool:
         """Commit the row of a sealed original; False when the same content got there first."""
-        row = {"id": entry, "outcome": failure.outcome.label, "why": failure.why}
-        with self._engine.write():
-            return bool(
-                self._engine.change(
-                    "add_quarantine", {**row, "fingerprint": fingerprint, "size": size, "now": time.time()}
-                )
-            )
+        row: Row = {
+            "id": entry,
+            "outcome": failure.outcome.label,
+            "why": failure.why,
+            "fingerprint": fingerprint,
+            "size": size,
+            "now": time.time(),
+        }
+        return bool(self._commit(Write("quarantine", row))["new"])
 
     def listing(self, query: str, **parameters: str | int) -> list[dict[str, Any]]:
         """Rows of a listing query (visits, visit_deliveries, visit_series, quarantine ...) as plain dicts."""

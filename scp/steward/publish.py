@@ -37,8 +37,6 @@ class Publisher:
         with self.staging.alone(), self.staging.publishing(delivery.folder) as folder:
             if folder is None or not self.index.is_receiving(delivery):
                 return None
-            with answerable("the visit's staging folder"):
-                self._settle(folder, delivery)
             path = self.layout(delivery.scan_research_id, self.today())
             self.index.begin_publishing(delivery, str(path))
             self._move(delivery, path)
@@ -56,22 +54,27 @@ class Publisher:
             self._move(delivery, target)
         return target
 
-    def _settle(self, folder: int, delivery: Delivery) -> None:
-        """Nothing unindexed goes out, and nothing is deleted: files never acknowledged are set aside."""
-        strays = sorted(set(os.listdir(folder)) - set(self.index.files(delivery)))
+    def _settle(self, folder: Path, delivery: Delivery) -> None:
+        """Nothing unindexed goes out, and nothing is deleted: files never acknowledged are set aside.
+
+        Only now that the delivery is closed: a row whose worker gave up waiting may come until then.
+        """
+        strays = sorted({file.name for file in folder.iterdir()} - set(self.index.files(delivery)))
         for name in strays:
             aside = self.staging.root / UNCLAIMED
             make_folder(aside)
-            os.rename(name, aside / name, src_dir_fd=folder)
+            (folder / name).rename(aside / name)
             sync_folder(aside)
             _logger.warning("unclaimed_file", visit=delivery.scan_research_id)
         if strays:
-            os.fsync(folder)
+            sync_folder(folder)
 
     def _move(self, delivery: Delivery, path: PurePosixPath) -> None:
         source, target = self.staging.root / delivery.folder, self.export / path
         with answerable("a visit's publication"):
             _unshell(source, target.name)
+            if source.exists():
+                self._settle(source, delivery)
             if source.exists() and not target.exists():
                 _rename(source, target)
             elif source.exists():

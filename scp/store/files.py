@@ -4,7 +4,7 @@ import errno
 import hashlib
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -74,7 +74,7 @@ class Temporary:
             yield piece
             start += len(piece)
 
-    def place(self, folder: int, name: str, digest: bytes) -> bool:
+    def place(self, folder: int, name: str, digest: bytes, sync: Callable[[int], None] | None = None) -> bool:
         """As the function `place` does, in a folder of the same file system."""
         os.fchmod(self._descriptor, FILE_MODE)  # whatever the umask
         os.fsync(self._descriptor)
@@ -86,7 +86,7 @@ class Temporary:
         self.unlink()
         if not new:
             _adopt(folder, name, digest)
-        os.fsync(folder)
+        (sync or os.fsync)(folder)
         return new
 
     def unlink(self) -> None:
@@ -120,8 +120,10 @@ def temporary(folder: int) -> Iterator[Temporary]:
             file.close()
 
 
-def place(folder: int, name: str, content: Content, digest: bytes) -> bool:
+def place(folder: int, name: str, content: Content, digest: bytes, sync: Callable[[int], None] | None = None) -> bool:
     """Make a file stand durably as `name` in the open folder; False if it stood there with this SHA-256.
+
+    `sync` makes the folder's names durable, for those who share that; else it is fsynced here.
 
     Raises Failure CONFLICTING when the name is taken by other content, OUT_OF_RESOURCES or STORAGE_FAULT when the
     disk will not. Of what was not made durable nothing is left, unless the disk itself refuses to let go of it; the
@@ -129,10 +131,10 @@ def place(folder: int, name: str, content: Content, digest: bytes) -> bool:
     """
     if isinstance(content, Temporary):
         with answerable("the instance's file"):
-            return content.place(folder, name, digest)
+            return content.place(folder, name, digest, sync)
     with temporary(folder) as file, answerable("the instance's file"):
         file.write(*content)
-        return file.place(folder, name, digest)
+        return file.place(folder, name, digest, sync)
 
 
 def remove(folder: int, name: str) -> None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from scp.store.files import FOLDER_MODE, TEMPORARY, Temporary, answerable, make_folder, sync_folder, temporary
+from scp.store.grouped import GroupedSync
 
 
 class Staging:
@@ -18,6 +19,7 @@ class Staging:
 
     def __init__(self, export: Path) -> None:
         self.root = export / ".tmp"
+        self.sync = GroupedSync()
 
     def prepare(self) -> None:
         """Make the folder and remove what dead workers left half written; call it when no worker runs."""

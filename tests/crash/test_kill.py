@@ -54,7 +54,7 @@ def node(tmp_path):
     node.stop()
 
 
-@pytest.mark.parametrize("victim", ["worker", "supervisor"])
+@pytest.mark.parametrize("victim", ["worker", "writer", "supervisor"])
 def test_nothing_acknowledged_is_missing(node, victim):
     pushers = [Pusher(node, seed) for seed in range(SENDERS)]
     for kill in range(1, KILLS + 1):
@@ -68,6 +68,8 @@ def test_nothing_acknowledged_is_missing(node, victim):
         assert stored
         if victim == "worker":
             node.kill_a_worker()
+        elif victim == "writer":
+            node.kill_the_writer()
         else:
             node.kill()
             node.start()

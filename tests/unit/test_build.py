@@ -3,6 +3,7 @@ import os
 import pytest
 from doubles import metrics
 from factories import arrival, mr
+from writing import writing
 
 from scp import build
 from scp.bounds import Bounds
@@ -101,13 +102,15 @@ def test_what_half_written_files_a_dead_node_left_is_gone_after_the_start(config
 
 def test_the_parts_work_together(node, config):
     intake = build.intake(node, metrics())
-    assert intake.take(arrival(mr())) is Outcome.STORED
-    assert intake.take(arrival(mr(BurnedInAnnotation="YES", SOPInstanceUID="2.25.9"))) is Outcome.BURNED_IN
+    with writing(config.index_path, config.index_socket):
+        assert intake.take(arrival(mr())) is Outcome.STORED
+        assert intake.take(arrival(mr(BurnedInAnnotation="YES", SOPInstanceUID="2.25.9"))) is Outcome.BURNED_IN
     glance = build.glance(config)
     assert glance.visits() == {"receiving": 1}
     assert glance.quarantined() == {"burned_in": 1}
     assert glance.quarantine_bytes() > 100
     assert glance.troubles() == []
+    intake.index.close()
     (visit,) = glance.index.listing("visits")
     assert build.steward(config, metrics()).publish_now(visit["scan_research_id"])
 

@@ -27,6 +27,8 @@ export = "e"
 recipe = "own.dicom"
 visit_quiet_seconds = 60
 steward_seconds = 0.5
+commit_instances = 8
+commit_seconds = 0.002
 layout = "flat"
 consent = "assumed"
 require_called_ae_title = false
@@ -113,6 +115,7 @@ def test_without_anything_the_defaults_hold():
     assert (config.state, config.export) == (Path("var/state"), Path("var/export"))
     assert (config.recipe, config.layout, config.consent) == ("mip", "dated", "assumed")
     assert (config.visit_quiet_seconds, config.steward_seconds) == (300.0, 1.0)
+    assert (config.commit_instances, config.commit_seconds) == (64, 0.005)
     assert (config.peers, config.networks, config.sop_classes, dict(config.protocols)) == ((), (), (), {})
     assert config.require_called_ae_title
     assert config.limits == Limits()

@@ -1,17 +1,28 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from doubles import VISIT, clean
+from writing import writing
 
+from scp.db.commit import WriterCommit
 from scp.db.engine import DatabaseError
 from scp.db.index import Delivery, Index
 from scp.instance import Source
 from scp.outcome import Failure, Outcome
 
 
-@pytest.fixture
-def index(tmp_path):
+@pytest.fixture(params=["own", "writer"])
+def index(request, tmp_path):
+    """The same contract for both who may commit: this process, and the index writer."""
     index = Index(tmp_path / "index.db")
     index.open("node-a")
-    return index
+    if request.param == "own":
+        yield index
+        return
+    with writing(tmp_path / "index.db", tmp_path / "run" / "index.sock"):
+        index = Index(tmp_path / "index.db", WriterCommit(tmp_path / "run" / "index.sock"))
+        yield index
+        index.close()
 
 
 def source(number=1, content=b"content"):
@@ -138,3 +149,39 @@ def test_quarantine_rows_are_one_for_each_content_and_reason(index):
     by_outcome = {row["outcome"]: row["instances"] for row in index.listing("quarantine_by_outcome")}
     assert by_outcome == {"incomplete": 1, "malformed": 1}
     assert index.listing("quarantine_entry", id="a")[0]["why"] == "ends in an element"
+
+
+def test_nothing_joins_a_delivery_that_is_being_published(index):
+    delivery = index.open_delivery(clean())
+    store(index, clean(), source())
+    assert index.begin_publishing(delivery, "DICOM/x")
+    with pytest.raises(Failure) as caught:
+        index.record(clean(2), source(2), "2.dcm", delivery)
+    assert caught.value.outcome is Outcome.OUT_OF_RESOURCES
+    assert index.listing("totals")[0]["instances"] == 1
+    assert index.record(clean(), source(), "1.dcm", delivery).outcome is Outcome.UNCHANGED
+
+
+def test_a_row_that_no_delivery_holds_is_a_defect_and_changes_nothing(index):
+    with pytest.raises(Failure) as caught:
+        index.record(clean(), source(), "1.dcm", Delivery("nobody", 1))
+    assert caught.value.outcome is Outcome.FAILED
+    assert index.listing("totals")[0]["instances"] == 0
+    assert store(index, clean(), source()).outcome is Outcome.STORED
+
+
+def test_many_at_once_are_each_answered_for_themselves(index):
+    def act(number):
+        """Twelve senders of six instances; the last has the first's UID and other content."""
+        instance = clean(0, body=b"other") if number == 12 else clean(number % 6)
+        try:
+            return store(index, instance, None).outcome
+        except Failure as failure:
+            return failure.outcome
+
+    assert store(index, clean(0), None).outcome is Outcome.STORED
+    with ThreadPoolExecutor(13) as pool:
+        outcomes = list(pool.map(act, range(13)))
+    assert outcomes[12] is Outcome.CONFLICTING
+    assert sorted(outcome.name for outcome in outcomes[:12]) == ["STORED"] * 5 + ["UNCHANGED"] * 7
+    assert index.listing("totals")[0]["instances"] == 6

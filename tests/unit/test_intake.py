@@ -13,6 +13,7 @@ from pydicom.config import disable_value_validation
 from pyrage import decrypt, x25519
 
 from scp.bounds import Bounds
+from scp.db.commit import Unanswered
 from scp.db.index import Delivery, Index
 from scp.db.linkage import Linkage
 from scp.instance import Identity
@@ -232,6 +233,21 @@ def test_after_a_fault_of_the_index_the_file_stays_and_a_resend_adopts_it(intake
     inode = orphan.stat().st_ino
     assert intake.take(arrival(mr())) is Outcome.STORED
     assert staged(intake)[0].stat().st_ino == inode
+
+
+def test_where_nobody_knows_whether_the_row_comes_its_file_stays(intake, monkeypatch):
+    real = Index.record
+
+    def late(index, *row):
+        real(index, *row)  # committed by a writer that died before it said so
+        raise Unanswered(Outcome.OUT_OF_RESOURCES, "no answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Index, "record", late)
+        assert intake.take(arrival(mr())) is Outcome.OUT_OF_RESOURCES
+    assert len(staged(intake)) == 1
+    assert intake.take(arrival(mr())) is Outcome.UNCHANGED
+    assert len(staged(intake)) == 1
 
 
 def test_a_quarantine_that_cannot_be_written_is_not_claimed(intake, monkeypatch):

@@ -90,7 +90,7 @@ def test_names_have_the_prefix_base_units_and_total():
         if family.type == "counter":
             assert all(item.name.endswith(("_total", "_created")) for item in family.samples)
         if family.type == "histogram":
-            assert family.name.endswith("_seconds")
+            assert family.name.endswith(("_seconds", "_rows"))
 
 
 def test_a_nodes_processes_are_added_up(folder):

@@ -200,3 +200,22 @@ def test_a_failed_disk_says_so(publisher, monkeypatch):
         publisher.publish(FIRST)
     assert caught.value.outcome is Outcome.STORAGE_FAULT
     assert publisher.index.state(FIRST) == "publishing"
+
+
+def test_a_row_that_comes_at_the_last_moment_finds_its_file(publisher, monkeypatch):
+    """Its worker gave up waiting for the index writer and holds no lock; the delivery is closed only after the row."""
+    store(publisher, clean(1))
+    late = clean(2)
+    with publisher.staging.adding(FIRST.folder) as folder:
+        files.place(folder, "2.dcm", late.parts, late.digest)
+    close = publisher.index.begin_publishing
+
+    def after_the_row(delivery, path):
+        publisher.index.record(late, None, "2.dcm", delivery)
+        return close(delivery, path)
+
+    monkeypatch.setattr(publisher.index, "begin_publishing", after_the_row)
+    assert publisher.publish(FIRST) == PLACE
+    assert tree(publisher.export) == visit_tree("1.dcm", "2.dcm")
+    with pytest.raises(Failure, match="was being published"):
+        publisher.index.record(clean(3), None, "3.dcm", FIRST)

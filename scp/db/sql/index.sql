@@ -12,7 +12,7 @@ SELECT sop_instance_uid, source_uid, source_digest, digest, scan_research_id, de
 FROM instance WHERE sop_instance_uid = :sop_instance_uid
 
 -- name: instance_or_source
-SELECT sop_instance_uid, source_uid, source_digest, digest, scan_research_id, delivery
+SELECT sop_instance_uid, source_uid, source_digest, digest, scan_research_id, delivery, stored_at
 FROM instance WHERE sop_instance_uid = :sop_instance_uid OR source_uid = :source_uid
 
 -- name: add_instance

@@ -1,0 +1,103 @@
+"""Who commits what a process writes into the index: the process itself, or the node's one index writer."""
+
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import Final, Protocol
+
+from scp.db import channel
+from scp.db.engine import Engine
+from scp.db.writes import Row, Write, run
+from scp.outcome import Failure, Outcome
+
+PATIENCE_SECONDS: Final = 10.0  # for a writer that died to be back and to answer
+_PAUSE_SECONDS: Final = 0.02
+
+
+class Unanswered(Failure):
+    """The write may or may not be committed, or may yet be: nothing is acknowledged, and its file has to stay."""
+
+
+class Commit(Protocol):
+    """Carries out one write; what it returns is committed. Both members keep the same contract."""
+
+    def __call__(self, write: Write) -> Row:
+        """Raises Failure when the write was not done, and Unanswered when that is not known."""
+
+    def close(self) -> None:
+        """Give back what it holds beside the database."""
+
+
+class OwnCommit:
+    """For a process that writes alone or seldom: the steward, an operator's command, a test."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __call__(self, write: Write) -> Row:
+        """Commit in this process, behind whoever holds the write lock."""
+        return _given(run(self._engine, [write])[0])
+
+    def close(self) -> None:
+        """The engine is closed by whoever made it."""
+
+
+class WriterCommit:
+    """For the workers: hands the write to the index writer, which commits it together with those of the others.
+
+    Shared by all threads of a worker; each question has a connection to itself, and connections are used again.
+    """
+
+    def __init__(self, address: Path, patience: float = PATIENCE_SECONDS) -> None:
+        self._address = address
+        self._patience = patience
+        self._idle: list[socket.socket] = []
+        self._turn = threading.Lock()
+
+    def __call__(self, write: Write) -> Row:
+        """Ask until there is an answer, for every write knows itself again; give up when patience is at its end."""
+        packet = channel.ask(write)
+        deadline = time.monotonic() + self._patience
+        sent = False
+        while time.monotonic() < deadline:
+            try:
+                sock = self._connection(deadline)
+            except OSError:
+                time.sleep(_PAUSE_SECONDS)  # no listener, or too many wait at it
+                continue
+            try:
+                sock.send(packet)
+                sent = True
+                found = sock.recv(channel.LARGEST)
+            except OSError:
+                found = b""
+            if found:
+                with self._turn:
+                    self._idle.append(sock)
+                return _given(channel.answered(found))
+            sock.close()  # the writer died
+        if sent:
+            raise Unanswered(Outcome.OUT_OF_RESOURCES, "the index writer did not answer")
+        raise Failure(Outcome.OUT_OF_RESOURCES, "the index writer is not there")
+
+    def close(self) -> None:
+        """Close the connections that nobody uses."""
+        with self._turn:
+            while self._idle:
+                self._idle.pop().close()
+
+    def _connection(self, deadline: float) -> socket.socket:
+        left = max(deadline - time.monotonic(), _PAUSE_SECONDS)
+        with self._turn:
+            sock = self._idle.pop() if self._idle else None
+        if sock is None:
+            return channel.connect(self._address, left)
+        sock.settimeout(left)
+        return sock
+
+
+def _given(found: Row | Failure) -> Row:
+    if isinstance(found, Failure):
+        raise found
+    return found

@@ -1,0 +1,101 @@
+"""What the walk writes into the index, one function a kind; each runs inside a transaction that others may share."""
+
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from scp.db.engine import Engine
+from scp.outcome import Failure, Outcome
+
+Value = str | int | float | bytes | None
+Row = Mapping[str, Value]
+
+
+class Write(NamedTuple):
+    """One thing to be written: a key of WRITES and the values it takes."""
+
+    kind: str
+    row: Row
+
+
+class Refused(Failure):
+    """One write that cannot be done; the database is well, and the others of the transaction are not concerned."""
+
+
+def run(engine: Engine, writes: Sequence[Write]) -> list[Row | Failure]:
+    """Carry out writes in one transaction; what is returned is durable.
+
+    A write that cannot be done has a Failure in its place and leaves the others alone. Raises Failure
+    OUT_OF_RESOURCES or STORAGE_FAULT when the database will not; then none of them was done, or, after a
+    STORAGE_FAULT, nobody knows.
+    """
+    with engine.write():
+        return [_one(engine, write) for write in writes]
+
+
+def _one(engine: Engine, write: Write) -> Row | Failure:
+    try:
+        with engine.savepoint():
+            return WRITES[write.kind](engine, write.row)
+    except Refused as refused:
+        return refused
+    except (sqlite3.IntegrityError, sqlite3.ProgrammingError) as error:
+        return Failure(Outcome.FAILED, f"the index does not take such a row ({type(error).__name__})")
+
+
+def _instance(engine: Engine, row: Row) -> Row:
+    """The row of an instance whose file is durable: stored, unchanged, or Refused as conflicting."""
+    if not engine.change("add_instance", row):
+        return _instance_before(engine, row)
+    delivery = {"scan_research_id": row["scan_research_id"], "number": row["delivery"]}
+    if not engine.change("touch_delivery", {**delivery, "now": row["now"]}):
+        # A request can outlive the worker that asked, and with it the folder's lock: nothing joins what is published.
+        raise Refused(Outcome.OUT_OF_RESOURCES, "the visit was being published; send it again")
+    return _recorded(Outcome.STORED, row)
+
+
+def _instance_before(engine: Engine, new: Row) -> Row:
+    row = engine.row("instance_or_source", new)
+    if row is None or row["sop_instance_uid"] != new["sop_instance_uid"] or row["digest"] != new["digest"]:
+        raise Refused(Outcome.CONFLICTING, "SOPInstanceUID is known with other content")
+    if row["source_uid"] is None and new["source_uid"] is not None:
+        engine.change("name_source", new)
+    # The same moment as well: it is this very write, asked again because its answer was lost.
+    again = row["stored_at"] == new["now"]
+    return _recorded(Outcome.STORED if again else Outcome.UNCHANGED, dict(row))
+
+
+def _recorded(outcome: Outcome, row: Row) -> Row:
+    return {
+        "outcome": outcome.name,
+        "scan_research_id": row["scan_research_id"],
+        "delivery": row["delivery"],
+    }
+
+
+def _delivery(engine: Engine, row: Row) -> Row:
+    """The delivery of a visit that is receiving, opened if there is none."""
+    visit = {"scan_research_id": row["scan_research_id"]}
+    found = engine.row("open_delivery", visit)
+    if found is not None:
+        return dict(found)
+    engine.change("add_visit", row)
+    number = engine.rows("last_delivery", visit)[0]["number"] + 1
+    engine.change("add_delivery", {**visit, "number": number, "now": row["now"]})
+    return {**visit, "number": number}
+
+
+def _quarantine(engine: Engine, row: Row) -> Row:
+    """The row of a sealed original; `new` is 0 when the same content got there first, and not by this very write."""
+    new = engine.change("add_quarantine", row)
+    if not new:
+        found = engine.row("quarantine_entry", {"id": row["id"]})
+        new = int(found is not None)
+    return {"new": new}
+
+
+WRITES: Mapping[str, Callable[[Engine, Row], Row]] = {
+    "instance": _instance,
+    "delivery": _delivery,
+    "quarantine": _quarantine,
+}
