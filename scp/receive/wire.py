@@ -119,10 +119,12 @@ class Wire:
             try:
                 session.do_handshake()
             except ssl.SSLWantReadError:
+                self._acknowledge()
                 self._await(deadline, "tls_handshake_seconds", GRACE_SECONDS)
             except ssl.SSLWantWriteError:
                 self._await_room(deadline, "tls_handshake_seconds")
             else:
+                self._acknowledge()
                 return
 
     @property
@@ -172,9 +174,13 @@ class Wire:
                 continue
             if not got:
                 raise ConnectionResetError("the peer closed the connection")
-            if _QUICKACK is not None:  # it disarms itself; a sender with Nagle's algorithm on waits for this ACK
-                self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+            self._acknowledge()
             return got
+
+    def _acknowledge(self) -> None:
+        """Acknowledge now what was read: a sender with Nagle's algorithm on waits for it; the option disarms itself."""
+        if _QUICKACK is not None:
+            self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
 
     def _await(self, deadline: float, limit: str, grace: float) -> None:
         """Sleep until something can be read; once the worker leaves, no longer than it stays or `grace` allows."""

@@ -2,9 +2,11 @@
 
 import io
 import json
+import select
 import socket
 import ssl
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -44,7 +46,10 @@ from test_peers import image
 from scp.admission import admit
 from scp.config import Config, Limits, PeerRule, Tls
 from scp.receive import tls
+from scp.receive.drain import Drain
+from scp.receive.supervisor import bind
 from scp.receive.watched import SecretFileError
+from scp.receive.wire import Wire
 
 SHORT = 0.1
 
@@ -129,6 +134,25 @@ def test_a_large_data_set_comes_whole(secure: Callable[..., Node], authority: Au
     pdus = b"".join(pdu(4, pdv(3, 2 * (number == 39), part)) for number, part in enumerate(parts))
     play(node, authority.client("mr1"), *ESTABLISHED, Send(STORE_RQ + pdus), STORED, *GOODBYE)
     assert node.taken[0].data == b"".join(parts)
+
+
+def test_the_handshake_too_is_acknowledged_at_once(settings: Tls, authority: Authority) -> None:
+    """Or a peer with Nagle's algorithm on waits 40 ms between its handshake and its request."""
+    client, drain = authority.client("mr1"), Drain()
+    with bind("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname(), PATIENCE) as sock:
+        until(lambda: bool(select.select([listener], [], [], 0)[0]))
+        wire = Wire(listener.accept()[0], Limits(), drain)
+        sessions: list[ssl.SSLSocket] = []
+        shaking = threading.Thread(target=lambda: sessions.append(client.wrap_socket(sock)))
+        shaking.start()
+        wire.secure(tls.contexts(settings, bound=False).get())
+        shaking.join()
+        assert wire._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK)
+        assert wire.session is wire._socket
+        assert {"mr1", fingerprint(authority.folder / "mr1.crt")} == tls.proven(wire.session)
+        sessions[0].close()
+        wire.close()
+    drain.close()
 
 
 def test_pynetdicom_stores_over_tls(secure: Callable[..., Node], authority: Authority) -> None:
