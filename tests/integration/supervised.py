@@ -39,7 +39,9 @@ def main(folder: Path, workers: int) -> int:
     listener = bind("127.0.0.1", 0)
     names = [*(f"worker-{number}" for number in range(workers)), "steward"]
     board = Board(names)
-    limits = Limits(drain_seconds=float(os.environ.get("DRAIN", "20")))
+    limits = Limits(
+        drain_seconds=float(os.environ.get("DRAIN", "20")), max_associations=int(os.environ.get("MOST", "1024"))
+    )
     door = FrontDoor(limits, STORAGE_CLASSES, lambda _peer: None, functools.partial(take, folder), declare())
 
     def worker(slot: int) -> None:

@@ -326,3 +326,25 @@ def test_nobody_is_taken_for_hung_because_the_whole_node_stood_still(start: Call
     assert node.pids() == before
     assert not (node.folder / "hung").exists()
     assert echo(node.port)
+
+
+def test_associations_are_counted_on_the_node_and_a_dead_workers_are_free_again(
+    start: Callable[..., Supervised],
+) -> None:
+    """However the kernel shares them between the workers, there are never more than allowed."""
+    node = start(2, MOST="6")
+    requestor = AE()
+    requestor.add_requested_context(Verification)
+    associations = [requestor.associate("127.0.0.1", node.port) for _ in range(9)]
+    assert [each.is_established for each in associations] == [True] * 6 + [False] * 3
+    assert {each.acceptor.primitive.result for each in associations[6:]} == {2}, "transient: try again"
+    before = node.pids()
+    for name in ("worker-0", "worker-1"):
+        os.kill(before[name], signal.SIGKILL)
+    until(lambda: not {before["worker-0"], before["worker-1"]} & set(node.pids().values()))
+    until(lambda: echo(node.port))
+    again = [requestor.associate("127.0.0.1", node.port) for _ in range(6)]
+    assert all(each.is_established for each in again)
+    for each in (*associations[:6], *again):
+        each.abort()
+        each.join(10)
