@@ -14,6 +14,7 @@ from bench.targets import TARGETS, Medians
 PLOTTED = ("mr-1", "mr-8", "stock-1", "stock-4", "each-4")
 COLOURS = ("#1b7837", "#7fbf7b", "#c7c7c7", "#8c8c8c", "#5a5a5a", "#c6dbef", "#6baed6", "#fdae6b")
 
+NOTES = Path(__file__).parent / "notes.md"  # what a person says of the figures; it outlives a run
 HEAD = """# Performance
 
 Written by `make bench`; every figure is of one run on one machine, so only the ratios mean something elsewhere.
@@ -58,6 +59,7 @@ def write(  # noqa: PLR0913  the parts of one page
         "## Targets\n",
         _table(("Ratio to", "Target", "Measured", "Reached"), _targets(medians)),
         *[f"{remark}\n" for remark in remarks],
+        NOTES.read_text("utf-8"),
         "![Instances a second by receiver](performance.png)\n",
         "## Throughput\n",
         "Instances a second; in brackets the receiver's CPU milliseconds for one.\n",
@@ -97,7 +99,7 @@ def plain(medians: Medians) -> list[str]:
     return [f"{title:62} {wanted:>8} {figure:>9} {reached}" for title, wanted, figure, reached in _targets(medians)]
 
 
-def _targets(medians: Medians) -> list[tuple[str, ...]]:
+def _targets(medians: Medians) -> list[tuple[str, str, str, str]]:
     rows = []
     for target in TARGETS:
         found = target.reached(medians)
@@ -155,8 +157,8 @@ def _hostile(verdicts: Sequence[Verdict]) -> str:
         "node that is used up has nothing to leave alone); *others keep* is their throughput during the attack, as a\n"
         "share of that before and after it. The node's limits of time are shortened (header, body and idle 2 s, ARTIM\n"
         "3 s, instance 6 s; at most 256 MiB), so that they are met within the run. The attacker has the bandwidth of\n"
-        "a gigabit network and the lowest priority on the machine that it shares with the node. *After* is the longest\n"
-        "that one attempt lasted. Memory is of all the node's processes.\n"
+        "a gigabit network and the lowest priority on the machine that it shares with the node. *After* is the\n"
+        "longest that one attempt lasted. Memory is of all the node's processes.\n"
     )
     return "\n".join(("## Hostile peers\n", text, _table(heads, rows)))
 

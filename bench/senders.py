@@ -25,7 +25,7 @@ def raw(port: int, workload: Path, associations: int, seconds: float, *, each: b
     processes = [start(port, workload, part, associations, seconds, each=each) for part in range(associations)]
     said = finish(processes)
     taken = max(one["ended"] for one in said) - min(one["begun"] for one in said)
-    return Pushed(sum(one["stored"] for one in said), taken)
+    return Pushed(int(sum(one["stored"] for one in said)), taken)
 
 
 def start(  # noqa: PLR0913  argv

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ __all__ = ["ATTACKS", "Verdict", "run", "summary"]
 SENDERS = 2
 LOAD = 0.5  # of what they could do: a node that is used up has nothing that an attacker could leave alone
 MEASURE = 2.0
+SECONDS, QUICK_SECONDS = 8.0, 4.0  # how long one attack goes on
 QUIET = 2.5  # seconds before and after the attack whose throughput it is compared with
 PATIENCE = 1.0  # what a loaded machine may add to a limit
 MOST_MIB = 512.0
@@ -44,22 +45,21 @@ class Verdict:
         return self.in_time and self.kept >= LEAST_KEPT and self.memory <= MOST_MIB
 
 
-def run(place: Path, workload: Path, progress: Steps, *, seconds: float) -> list[Verdict]:
-    """Every attack against a node of its own."""
-    verdicts = []
+def run(place: Path, workload: Path, progress: Steps, *, quick: bool) -> Iterator[Verdict]:
+    """Every attack against a node of its own, each verdict as it falls."""
+    seconds = QUICK_SECONDS if quick else SECONDS
     for attack in ATTACKS:
         progress.step(attack.title)
         try:
-            verdicts.append(one(attack, place / f"hostile-{attack.name}", workload, seconds))
+            yield one(attack, place / f"hostile-{attack.name}", workload, seconds)
         except BenchError as error:  # an honest sender was harmed
             ended = f"not measured: {error}"
-            verdicts.append(Verdict(attack.name, attack.title, ended, 0.0, attack.limit, 0.0, 0.0, in_time=False))
-    return verdicts
+            yield Verdict(attack.name, attack.title, ended, 0.0, attack.limit, 0.0, 0.0, in_time=False)
 
 
 def one(attack: Attack, folder: Path, workload: Path, seconds: float) -> Verdict:
     """One attack: honest senders all the time, the attacker in the middle."""
-    with running(CLOAKROOM, folder, **{f"limits__{key}": value for key, value in LIMITS.items()}) as here:
+    with running(CLOAKROOM, folder, 1, **{f"limits__{key}": value for key, value in LIMITS.items()}) as here:
         pace = LOAD * _most(here.port, workload) / SENDERS
         whole = 1.0 + QUIET + seconds + QUIET + 2
         honest = [senders.start(here.port, workload, part, SENDERS, -whole, pace=pace) for part in range(SENDERS)]

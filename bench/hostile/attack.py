@@ -126,7 +126,8 @@ def commands(*elements: tuple[int, int]) -> bytes:
 
 def many_contexts() -> bytes:
     """A request as long as one may be, full of transfer syntaxes."""
-    syntaxes = b"".join(struct.pack(">BBH", 0x40, 0, 24) + f"1.2.840.10008.1.2.4.{n:04d}".encode() for n in range(60))
+    names = [f"1.2.840.10008.1.2.4.{number}".encode() for number in range(1000, 1060)]
+    syntaxes = b"".join(struct.pack(">BBH", 0x40, 0, len(name)) + name for name in names)
     context = struct.pack(">BBH", 0x30, 0, len(MR)) + MR.encode() + syntaxes
     items = b"".join(
         struct.pack(">BBHBBBB", 0x20, 0, len(context) + 4, number, 0, 0, 0) + context for number in range(1, 256, 2)
