@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help install dev run demo test test-debian lint format bench lock clean
+.PHONY: help install dev run demo test test-debian lint format bench fuzz lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,7 +37,7 @@ demo: install ## a node, a made-up patient's head study sent to it, and what bec
 test: dev ## all tests that need nothing but Python
 	$(BIN)/python -m pytest
 
-test-debian: dev ## the tests that need programs of Debian (apt-get install age dcmtk)
+test-debian: dev ## the tests that need Debian's programs (apt-get install age dcmtk libgdcm-tools odil orthanc)
 	$(BIN)/python -m pytest -m debian
 
 lint: dev ## formatter, ruff, mypy --strict, layering, spelling
@@ -50,8 +50,11 @@ lint: dev ## formatter, ruff, mypy --strict, layering, spelling
 format: dev ## let the formatter have its way
 	$(BIN)/ruff format .
 
-bench: dev ## engine figures on this machine, as ratios
-	$(BIN)/python -m bench
+bench: dev ## figures on this machine as ratios to peers, into docs/performance.md (about an hour; QUICK=1: some minutes)
+	$(BIN)/python -m bench $(if $(QUICK),--quick) $(BENCH)
+
+fuzz: dev ## mutated conversations with a real node (CONVERSATIONS=100000, SEED=1)
+	$(BIN)/python tests/fuzz/campaign.py $(or $(CONVERSATIONS),100000) $(or $(SEED),1)
 
 lock: ## renew both lock files (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \

@@ -1,1 +1,1 @@
-"""Figures on the machine at hand, as ratios to a peer measured in the same run; `make bench`."""
+"""Figures on the machine at hand, as ratios to peers measured in the same run; `make bench`."""

@@ -1,62 +1,151 @@
-"""`make bench`: engine and push, as medians and ratios to peers of the same run."""
+"""`make bench`: every receiver under every sender, idle and hostile peers, and docs/performance.md."""
 
+import argparse
+import json
+import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 
-from pydicom import Dataset
-
-from bench import engine, push
+from bench import cells, engine, hostile, idle, machine, report, wire, workloads
+from bench.progress import steps
+from bench.receivers import BY_NAME, ROOT, BenchError
+from bench.targets import Medians
 from scp import phantom
 
-ROUNDS = 5
+ROUNDS, QUICK_ROUNDS, QUICK_SCALE = 5, 1, 0.3
+PARTS = ("engine", "push", "idle", "hostile")
+PLAIN_FILES = ("mr",)  # what storescu sends, which takes files
+
+Samples = dict[tuple[str, str, str], list[float]]
 
 
 def main() -> int:
-    """Print the figures; exit code 2 when a peer is not installed."""
-    if absent := push.missing():
-        print(f"bench: {', '.join(absent)} not found; on Debian: apt-get install dcmtk", file=sys.stderr)
+    """Measure and write; exit code 2 when a peer is not installed and cannot be."""
+    asked = _arguments()
+    if (absent := machine.missing()) and not machine.install(absent):
+        print(f"bench: install {' and '.join(absent)}; on Debian, as root: apt-get install {' '.join(absent)}")
         return 2
-    study = phantom.study()
-    _engine(study[0])
-    _push(study)
+    samples: Samples = defaultdict(list)
+    verdicts: list[hostile.Verdict] = []
+    remarks: list[str] = []
+    with _place() as place, suppress(KeyboardInterrupt):  # ^C: what there is by then is written
+        if "engine" in asked.parts:
+            remarks.append(_engine())
+        made = _workloads(place, asked.scale)
+        if "push" in asked.parts:
+            _push(place, made, samples, remarks, asked)
+        if "idle" in asked.parts:
+            _idle(place, made["mr"], samples, asked)
+        if "hostile" in asked.parts:
+            with steps(len(hostile.ATTACKS)) as progress:
+                for verdict in hostile.run(place, made["tiny"], progress, quick=asked.quick):
+                    verdicts.append(verdict)  # noqa: PERF402  those there are stay when it is stopped
+    medians: dict[tuple[str, str, str], float] = {key: statistics.median(found) for key, found in samples.items()}
+    medians |= {("hostile", "cloakroom", name): value for name, value in hostile.summary(verdicts).items()}
+    _tell(asked, medians, verdicts, remarks)
     return 0
 
 
-def _engine(dataset: Dataset) -> None:
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench")
+    parser.add_argument("--quick", action="store_true", help="one short round; figures that only hint")
+    parser.add_argument("--rounds", type=int, help=f"default {ROUNDS}")
+    parser.add_argument("--parts", default=",".join(PARTS), help=f"default {','.join(PARTS)}")
+    parser.add_argument("--cells", default="", help="only runs whose name begins so (comma-separated)")
+    parser.add_argument("--receivers", default="", help="only these receivers (comma-separated)")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs", help="where performance.md goes; default docs")
+    asked = parser.parse_args()
+    asked.rounds = asked.rounds or (QUICK_ROUNDS if asked.quick else ROUNDS)
+    asked.scale = QUICK_SCALE if asked.quick else 1.0
+    asked.parts = asked.parts.split(",")
+    return asked
+
+
+@contextmanager
+def _place() -> Iterator[Path]:
+    """A folder whose folders the file system spreads, and that is emptied only at the end.
+
+    Files made after many have been deleted beside them are dearer on ext4, which would punish whoever comes later.
+    """
+    place = Path(tempfile.mkdtemp(prefix="cloakroom-bench-", dir="/var/tmp"))  # never a tmpfs: fsync counts
+    if shutil.which("chattr"):
+        subprocess.run(["chattr", "+T", str(place)], check=False, capture_output=True)
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _workloads(place: Path, scale: float) -> dict[str, Path]:
+    made = {}
+    for workload in workloads.WORKLOADS:
+        count = max(4, int(workload.count * min(1.0, scale * 2)))
+        folder = place / f"workload-{workload.name}"
+        made[workload.name] = workloads.make(workload, folder, count=count, files=workload.name in PLAIN_FILES)
+    return made
+
+
+def _engine() -> str:
+    dataset = phantom.study()[0]
     whole = BytesIO()
     dataset.save_as(whole, enforce_file_format=True)
     body = whole.getvalue()
     data = body[body.index(b"\x08\x00\x05\x00CS") :]
     mine = engine.milliseconds(engine.ours(dataset, data, 500))
     theirs = engine.milliseconds(engine.deids(body, 20))
-    print(f"engine, one instance, recipe mip, medians: plan {mine:.3f} ms, deid {theirs:.1f} ms: {theirs / mine:.0f} x")
+    return (
+        f"The recipe alone, on one instance: the compiled plan takes {mine:.3f} ms, deid with the same recipe "
+        f"{theirs:.1f} ms, {theirs / mine:.0f} times as long."
+    )
 
 
-def _push(study: list[Dataset]) -> None:
-    print(f"push of {len(study)} instances by storescu, one association, medians of {ROUNDS}, instances a second:")
-    with tempfile.TemporaryDirectory(prefix="cloakroom-bench-") as name:
-        root = Path(name)
-        (root / "study").mkdir()
-        for number, dataset in enumerate(study):
-            dataset.save_as(root / "study" / f"{number:04d}.dcm", enforce_file_format=True)
-        rates: dict[tuple[str, bool], list[float]] = {}
-        for round_ in range(ROUNDS):  # interleaved, so that what else the machine does meets all alike
-            for receiver in (push.cloakroom, push.dcmtk, push.pynetdicom):
-                for nodelay in (False, True):
-                    folder = root / f"{receiver.__name__}-{nodelay}-{round_}"
-                    folder.mkdir()
-                    with receiver(folder) as port:
-                        taken = push.seconds(port, root / "study", nodelay=nodelay)
-                    rates.setdefault((receiver.__name__, nodelay), []).append(len(study) / taken)
-    for nodelay in (False, True):
-        mine = statistics.median(rates["cloakroom", nodelay])
-        sender = "storescu with TCP_NODELAY=1" if nodelay else "storescu as installed"
-        for name in ("cloakroom", "dcmtk", "pynetdicom"):
-            rate = statistics.median(rates[name, nodelay])
-            print(f"  {sender:28} -> {name:12} {rate:7.0f}   cloakroom is {mine / rate:.2f} x")
+def _push(place: Path, made: dict[str, Path], samples: Samples, remarks: list[str], asked: argparse.Namespace) -> None:
+    wanted = tuple(part for part in asked.cells.split(",") if part)
+    chosen = [cell for cell in cells.CELLS if not wanted or cell.name.startswith(wanted)]
+    only = set(asked.receivers.split(",")) if asked.receivers else set(BY_NAME)
+    runs = [(cell, name) for cell in chosen for name in cell.receivers if name in only]
+    with steps(len(runs) * asked.rounds) as progress:
+        for round_ in range(asked.rounds):  # by turns, so that what else the machine does meets all alike
+            for cell, name in runs:
+                progress.step(f"round {round_ + 1}: {cell.title}: {name}")
+                folder = place / f"run-{cell.name}-{name}-{round_}"
+                try:
+                    figure = cells.run(cell, BY_NAME[name], made[cell.workload], folder, scale=asked.scale)
+                except BenchError as error:
+                    remarks.append(f"Not measured in every round: {cell.title}, {BY_NAME[name].title}: {error}.")
+                    continue
+                for measure in ("rate", "cpu", "memory"):
+                    samples[cell.name, name, measure].append(getattr(figure, measure))
 
 
-sys.exit(main())
+def _idle(place: Path, workload: Path, samples: Samples, asked: argparse.Namespace) -> None:
+    with steps(asked.rounds) as progress:
+        for round_ in range(asked.rounds):
+            progress.step(f"{idle.ASSOCIATIONS} idle associations, round {round_ + 1}")
+            try:
+                found = idle.run(workload, place / f"idle-{round_}", seconds=4.0 * asked.scale)
+            except (BenchError, OSError, wire.WireError) as error:
+                print(f"not measured: {error}")
+                continue
+            for measure in ("kept", "core", "memory"):
+                samples["idle", "cloakroom", measure].append(getattr(found, measure))
+
+
+def _tell(asked: argparse.Namespace, medians: Medians, verdicts: list[hostile.Verdict], remarks: list[str]) -> None:
+    asked.out.mkdir(exist_ok=True)
+    report.write(asked.out, medians, asked.rounds, verdicts, remarks, quick=asked.quick)
+    numbers = ROOT / "var" / "bench.json"
+    numbers.parent.mkdir(exist_ok=True)
+    numbers.write_text(json.dumps(report.only_measured(medians), indent=1), encoding="utf-8")
+    print("\n".join([*remarks, *report.plain(medians), f"written: {asked.out / 'performance.md'}"]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -119,6 +119,7 @@ class Engine:
         database: Database | None = getattr(self._local, "database", None)
         if database is None:
             database = self._local.database = self._connect()
+            self._local.life = _Life(database)
         return database
 
     def _connect(self) -> Database:
@@ -163,6 +164,20 @@ class Engine:
                         database.execute(statement)
                     database.execute("INSERT INTO migration (name) VALUES (:name)", {"name": file.name})
         return len(files) - len(done)
+
+
+class _Life:
+    """Closes a thread's connection when the thread's locals go.
+
+    sqlite_utils' object is part of a reference cycle, so that it would stay open until the garbage collector comes by:
+    hundreds of descriptors in a node whose associations are short.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._connection = database.conn
+
+    def __del__(self) -> None:
+        self._connection.close()
 
 
 def _statements(text: str) -> list[str]:

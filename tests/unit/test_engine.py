@@ -1,3 +1,4 @@
+import gc
 import re
 import sqlite3
 import threading
@@ -139,3 +140,23 @@ def test_the_sql_is_written_for_postgresql_too(name):
         "DATETIME(",
     ):
         assert word not in text
+
+
+def test_a_connection_is_closed_with_its_thread(engine):
+    kept = []
+
+    def ask():
+        assert value(engine, "nobody") is None
+        kept.append(engine._database().conn)
+        kept[0].execute("SELECT 1")
+
+    thread = threading.Thread(target=ask)
+    gc.disable()  # the collector would close it too, some time
+    try:
+        thread.start()
+        thread.join()
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            kept[0].execute("SELECT 1")
+    finally:
+        gc.enable()
+    assert value(engine, "nobody") is None

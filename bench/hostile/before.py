@@ -1,0 +1,95 @@
+"""Attacks from outside: before any association, or by making too many."""
+
+from bench.hostile.attack import ANSWER, ARTIM, AT_ONCE, ECHO_RQ, HUGE, MIB, MR, Attack, many_contexts, once, slowly
+from bench.wire import associate_rq, pdu
+
+BEFORE = (
+    Attack(
+        "huge-header",
+        "4 GiB announced before the association",
+        once(HUGE, bytes(MIB)),
+        ("abort",),
+        AT_ONCE,
+        associated=False,
+    ),
+    Attack(
+        "huge-request", "an A-ASSOCIATE-RQ of 1 MiB", once(pdu(1, bytes(MIB))), ("abort",), AT_ONCE, associated=False
+    ),
+    Attack(
+        "long-request",
+        "A-ASSOCIATE-RQs full of syntaxes",
+        once(many_contexts()),
+        ("accept", "abort"),
+        ANSWER,
+        associated=False,
+        sockets=4,
+    ),
+    Attack(
+        "http",
+        "a web browser",
+        once(b"GET / HTTP/1.1\r\nHost: pacs\r\n\r\n"),
+        ("abort", "close"),
+        AT_ONCE,
+        associated=False,
+    ),
+    Attack(
+        "five-bytes",
+        "200 connections of 5 bytes",
+        once(bytes((1, 0, 0, 0, 0))),
+        ("close",),
+        ARTIM,
+        associated=False,
+        sockets=200,
+        from_first=True,
+    ),
+    Attack(
+        "silent",
+        "200 connections of no byte",
+        once(),
+        ("close",),
+        ARTIM,
+        associated=False,
+        sockets=200,
+        from_first=True,
+    ),
+    Attack(
+        "slow",
+        "200 associations at 1 byte a second",
+        slowly(associate_rq(MR)),
+        ("close",),
+        ARTIM,
+        associated=False,
+        sockets=200,
+        pause=1.0,
+        from_first=True,
+    ),
+    Attack(
+        "connects",
+        "connections opened and closed, 50 at once",
+        once(),
+        ("left",),
+        ANSWER,
+        associated=False,
+        sockets=50,
+        leaves=True,
+    ),
+    Attack(
+        "associations",
+        "associations opened and dropped, 8 at once",
+        once(),
+        ("left",),
+        ANSWER,
+        associated=True,
+        sockets=8,
+        leaves=True,
+    ),
+    Attack(
+        "titles",
+        "a called AE title that is none of ours",
+        once(associate_rq(MR, called="NOBODY")),
+        ("reject",),
+        AT_ONCE,
+        associated=False,
+    ),
+    Attack("p-data-first", "P-DATA without an association", once(ECHO_RQ), ("abort",), AT_ONCE, associated=False),
+)

@@ -1,0 +1,201 @@
+"""The bench measures what it says: its bytes are DICOM, its workloads are what they are named, its sums are right."""
+
+import os
+import socket
+import struct
+import threading
+
+import pydicom
+import pytest
+
+from bench import machine, processes, report, sender, wire, workloads
+from bench.cells import CELLS
+from bench.hostile import Verdict, summary
+from bench.hostile.attack import Attack, nested
+from bench.hostile.attacks import ATTACKS
+from bench.hostile.before import many_contexts
+from bench.receivers import BY_NAME
+from bench.targets import TARGETS, Target
+from scp.dataset import read
+from scp.outcome import Failure
+from scp.receive import commands, negotiation
+
+MR = "1.2.840.10008.5.1.4.1.1.4"
+
+
+def small(name, **changes):
+    [workload] = [each for each in workloads.WORKLOADS if each.name == name]
+    values = {field: getattr(workload, field) for field in workload.__slots__} | changes
+    return workloads.Workload(**values)
+
+
+def test_the_association_request_is_understood():
+    request = negotiation.read(wire.associate_rq(MR)[6:], "127.0.0.1")
+    assert (request.peer.called, request.peer.calling) == ("CLOAKROOM", "BENCH")
+    assert [str(context.abstract_syntax) for context in request.contexts] == [MR]
+    assert request.max_pdu_bytes == wire.MAX_PDU
+
+
+def test_the_command_is_understood():
+    command = commands.read(wire.command_set(1, MR, "1.2.3"))
+    assert (command.field, command.sop_class_uid, command.sop_instance_uid) == (1, MR.encode(), b"1.2.3")
+    assert command.has_data_set
+    assert not commands.read(wire.command_set(0x30, MR)).has_data_set
+
+
+@pytest.mark.parametrize("max_pdu", [0, 50, 16384, 131072])
+def test_a_store_is_cut_into_pdus_that_the_receiver_takes(max_pdu):
+    data = bytes(range(256)) * 1000
+    stream = b"".join(wire.store(MR, "1.2.3", memoryview(data), max_pdu))
+    whole, lasts = b"", []
+    while stream:
+        kind, _, length = struct.unpack_from(">BBI", stream)
+        size, number, control = struct.unpack_from(">IBB", stream, 6)
+        assert (kind, number, size + 4) == (4, 1, length)
+        if not control & wire.COMMAND:
+            assert length <= (max_pdu or wire.MAX_PDU)
+            whole += stream[12 : 6 + length]
+            lasts.append(control)
+        stream = stream[6 + length :]
+    assert whole == data
+    assert lasts == [0] * (len(lasts) - 1) + [wire.LAST]
+
+
+def test_everything_is_sent_however_little_the_socket_takes():
+    ours, theirs = socket.socketpair()
+    data = os.urandom(3_000_000)
+    heard = bytearray()
+
+    def hear():
+        while part := theirs.recv(1000):
+            heard.extend(part)
+
+    reader = threading.Thread(target=hear)
+    reader.start()
+    wire.send_all(ours, [data[at : at + 777] for at in range(0, len(data), 777)])
+    ours.close()
+    reader.join()
+    theirs.close()
+    assert bytes(heard) == data
+
+
+@pytest.mark.parametrize(("name", "size"), [("mr", 256**2 * 2), ("ct", 512**2 * 2), ("tiny", 64**2 * 2)])
+def test_a_workload_is_what_it_is_named(tmp_path, name, size):
+    folder = workloads.make(small(name), tmp_path / name, count=3, files=True)
+    data, entries = sender.read(folder)
+    files = [pydicom.dcmread(file) for file in sorted((folder / "files").iterdir())]
+    assert [entry.uid for entry in entries] == [file.SOPInstanceUID for file in files]
+    assert len({file.PixelData for file in files}) == len({entry.uid for entry in entries}) == 3
+    for entry, file in zip(entries, files, strict=True):
+        assert len(file.PixelData) == size
+        assert entry.sop_class == file.SOPClassUID == file.file_meta.MediaStorageSOPClassUID
+        assert file.file_meta.MediaStorageSOPInstanceUID == entry.uid
+        read(bytes(data[entry.offset : entry.offset + entry.length]), explicit=True)  # or it would raise Failure
+
+
+def test_a_multi_frame_has_its_frames(tmp_path):
+    folder = workloads.make(small("multiframe", rows=8, frames=5), tmp_path / "frames", count=1, files=True)
+    file = pydicom.dcmread(folder / "files" / "00000.dcm")
+    assert (file.NumberOfFrames, len(file.PerFrameFunctionalGroupsSequence), len(file.PixelData)) == (5, 5, 640)
+
+
+def test_shares_hold_every_file_once(tmp_path):
+    folder = workloads.make(small("tiny"), tmp_path / "tiny", count=7, files=True)
+    names = [file.name for share in workloads.shares(folder, 7, 3) for file in share.iterdir()]
+    assert sorted(names) == [f"{number:05d}.dcm" for number in range(7)]
+
+
+def test_every_run_and_target_names_what_there_is():
+    names = {cell.name for cell in CELLS}
+    assert len(names) == len(CELLS)
+    assert all(set(cell.receivers) <= set(BY_NAME) for cell in CELLS)
+    assert {target.cell for target in TARGETS} <= names | {"idle", "hostile"}
+    receivers = {cell.name: set(cell.receivers) for cell in CELLS}
+    for target in TARGETS:
+        if target.peer:
+            assert {target.peer, target.mine} <= receivers[target.cell]
+
+
+@pytest.mark.parametrize(
+    ("target", "figure", "reached"),
+    [
+        (Target("", "a", "rate", "peer", 2.0), 3.0, True),
+        (Target("", "a", "rate", "peer", 3.5), 3.0, False),
+        (Target("", "a", "rate", "peer", 3.5, at_most=True), 3.0, True),
+        (Target("", "a", "rate", "", 31.0), 30.0, False),
+        (Target("", "a", "rate", "", 30.0, at_most=True), 30.0, True),
+    ],
+)
+def test_a_target_is_a_ratio_or_a_figure(target, figure, reached):
+    medians = {("a", "cloakroom", "rate"): 30.0, ("a", "peer", "rate"): 10.0}
+    assert target.reached(medians) == (figure, reached)
+    assert target.reached({}) is None
+
+
+def verdict(**changes):
+    values = {"name": "x", "title": "X", "ended": "abort 6", "seconds": 0.2, "limit": 1.0, "kept": 0.95, "memory": 9.0}
+    return Verdict(**{**values, "in_time": True, **changes})
+
+
+def test_an_attack_is_held_only_at_nobodys_cost():
+    assert verdict().held
+    assert not verdict(kept=0.89).held
+    assert not verdict(memory=513.0).held
+    assert not verdict(in_time=False).held
+    found = summary([verdict(), verdict(name="huge-header", kept=0.8, seconds=0.05), verdict(in_time=False)])
+    assert found == {"kept": 0.8, "ended": 2 / 3, "refusal": 0.05}
+    assert summary([]) == {}
+
+
+def test_there_are_attacks_enough_and_each_is_finite_to_build():
+    assert len({attack.name for attack in ATTACKS}) == len(ATTACKS) >= 20
+    for attack in ATTACKS:
+        assert isinstance(attack, Attack)
+        first = next(iter(attack.pieces()), b"")
+        assert len(first) <= 16 * 2**20
+        assert attack.ends
+
+
+def test_the_long_request_is_a_request():
+    body = many_contexts()[6:]
+    assert 150_000 < len(body) <= negotiation.MAX_REQUEST_BYTES
+    assert len(negotiation.read(body, "127.0.0.1").contexts) == 128
+
+
+def test_the_nested_sequences_are_refused_by_the_reader():
+    with pytest.raises(Failure):
+        read(nested(10_000), explicit=True)
+    read(nested(2), explicit=True)
+
+
+def test_costs_are_those_of_the_tree():
+    pid = os.getpid()
+    before, peaks = processes.cpu_seconds(pid), processes.reset_peaks(pid)
+    while processes.cpu_seconds(pid) <= before:
+        sum(range(100_000))
+    held = bytearray(32 * 2**20)
+    assert processes.peak_growth(pid, peaks) >= len(held) // 2
+    assert pid in processes.tree(pid)
+    assert processes.resident(pid) >= processes.proportional(pid) > len(held)
+    assert processes.threads(pid) >= 1
+    assert processes.descriptors(pid) >= 3
+    assert processes.cpu_seconds(2**22 + 1) == 0
+
+
+def test_the_page_says_what_was_reached(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "versions", lambda: [("machine", "made up")])
+    medians = {
+        (cell, name, measure): 10.0 if name == "cloakroom" else 2.0
+        for cell in ("mr-1", "stock-1")
+        for name in BY_NAME
+        for measure in ("rate", "cpu", "memory")
+    }
+    report.write(tmp_path, medians, 5, [verdict(title="four GiB", kept=0.5)], ["A remark."], quick=False)
+    page = (tmp_path / "performance.md").read_text("utf-8")
+    assert "| MR, 1 association: pynetdicom's app | ≥ 5 | 5.00 | yes |" in page
+    assert "| MR, CPU an instance: Orthanc tuned | ≤ 0.4 | 5.00 | **no** |" in page
+    assert "| MR, 8 associations: Orthanc tuned | ≥ 2 | not measured |  |" in page
+    assert "| four GiB | abort 6 | 0.20 s | 1 s | 50% | +9 MiB | **no** |" in page
+    assert "Medians of 5 rounds." in page
+    assert "A remark." in page
+    assert (tmp_path / "performance.png").read_bytes().startswith(b"\x89PNG")
