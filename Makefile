@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help install dev run demo test test-debian lint format bench lock clean
+.PHONY: help install dev run demo test test-debian lint format bench recipes lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,6 +52,9 @@ format: dev ## let the formatter have its way
 
 bench: dev ## engine figures on this machine, as ratios
 	$(BIN)/python -m bench
+
+recipes: dev ## write the recipes that follow PS3.15 from its tables
+	$(BIN)/python -m scp.deidentify.generate
 
 lock: ## renew both lock files (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \

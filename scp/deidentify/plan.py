@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydicom.uid import UID
+
 from scp import dictionary
 from scp.dataset import PIXEL_DATA, DataSet
 from scp.deidentify import fields, part10
@@ -85,7 +87,7 @@ class Plan:
         _check_encoding(dataset, arrival.transfer_syntax)
         original = Original(dataset, subject, self.protocols)
         transfer_syntax = _EXPLICIT if arrival.transfer_syntax == _IMPLICIT else arrival.transfer_syntax
-        sop_instance_uid = uid(original.text(_SOP_INSTANCE_UID), original)
+        sop_instance_uid = self._uid(_SOP_INSTANCE_UID, original)
         if not sop_instance_uid:
             raise Failure(Outcome.NOT_DEIDENTIFIED, "there is no SOPInstanceUID to replace")
         head = part10.head(arrival.sop_class_uid, sop_instance_uid, transfer_syntax)
@@ -96,7 +98,7 @@ class Plan:
         return DeidentifiedInstance(
             pseudonym=subject.pseudonym,
             scan_research_id=subject.scan_research_id,
-            series_uid=uid(original.text(_SERIES_INSTANCE_UID), original),
+            series_uid=self._uid(_SERIES_INSTANCE_UID, original),
             sop_instance_uid=sop_instance_uid,
             sop_class_uid=arrival.sop_class_uid,
             transfer_syntax=transfer_syntax,
@@ -107,6 +109,15 @@ class Plan:
             size=sum(map(len, parts)),
             parts=parts,
         )
+
+    def _uid(self, tag: int, original: Original) -> str:
+        """The UID that leaves: the sent one only where the recipe keeps it (Retain UIDs Option) and it is one."""
+        sent, step = original.text(tag), self.decisions.get(tag)
+        if step is None or step.action is not Action.KEEP:
+            return uid(sent, original)
+        if sent and not UID(sent).is_valid:
+            raise Failure(Outcome.NOT_DEIDENTIFIED, f"{dictionary.write(tag)} is kept and is no UID")
+        return sent
 
     def explain(self, tag_or_keyword: str) -> tuple[Decision, ...]:
         """What becomes of an attribute named as recipes name them, at the top and, if different, inside sequences.
@@ -129,14 +140,15 @@ class Plan:
     def summary(self) -> tuple[Decision, ...]:
         """What each line of the recipe does, in its order."""
         return tuple(
-            Decision(_name(rule), _ACTION_OF[rule.verb], self.recipe.path, rule.line, rule.text)
-            for rule in self.recipe.rules
+            Decision(_name(rule), _ACTION_OF[rule.verb], rule.path, rule.line, rule.text) for rule in self.recipe.rules
         )
 
     def _decision(self, name: str, step: Step | None) -> Decision:
         action = step.action.value if step else Action.REMOVE.value
         rule = step.rule if step else None
-        return Decision(name, action, self.recipe.path, rule.line if rule else 0, rule.text if rule else "")
+        if rule is None:
+            return Decision(name, action, self.recipe.path, 0, "")
+        return Decision(name, action, rule.path, rule.line, rule.text)
 
 
 _ACTION_OF: Mapping[str, str] = {

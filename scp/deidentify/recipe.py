@@ -5,6 +5,7 @@ here by the grammar below, and what deid makes of the same text has to agree wit
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,10 +16,12 @@ from deid.logger.message import QUIET
 import scp
 from scp.deidentify import fields, values
 from scp.deidentify.fields import Field, Matching, Private
-from scp.deidentify.functions.original import Function, Rewrite
+from scp.deidentify.values import Value
 
 FOLDER = Path(scp.__file__).parent.parent / "deid_recipes"
 _SUFFIX = ".dicom"
+_FOLDERS = ("", "options")
+_BECAUSE = re.compile(r"#\s*because:\s*(\S.*)")
 _NO_FORMAT = "FORMAT dicom is missing; write it as the first line"
 _FORMAT = re.compile(r"FORMAT\s+dicom")
 _SECTION = re.compile(r"%([A-Za-z]+)")
@@ -41,24 +44,31 @@ class RecipeError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One line of `%header`: what is done with which attributes."""
+    """One line of `%header`: what is done with which attributes, and the reason that stands above it, if any.
 
+    `layer` counts the recipes that were put on one another; what a later one says about an attribute holds.
+    """
+
+    path: Path
     line: int
     text: str
     verb: str
     name: str
     attributes: Field
-    function: Function | None = field(default=None, repr=False)
-    rewrite: Rewrite | None = field(default=None, repr=False)
+    value: Value | None = None
+    because: str = ""
+    layer: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Directive:
     """One line of `%labels`, where deid executes nothing and our own directives stand."""
 
+    path: Path
     line: int
     name: str
     words: tuple[str, ...]
+    layer: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +86,30 @@ def find(name_or_path: str, folder: Path | None = None) -> Path:
     if (path := Path(name_or_path)).is_file():
         return path
     folder = folder or FOLDER
-    known = sorted(path.name.removesuffix(_SUFFIX) for path in folder.glob(f"*{_SUFFIX}"))
-    if name_or_path.removesuffix(_SUFFIX) in known:
-        return folder / f"{name_or_path.removesuffix(_SUFFIX)}{_SUFFIX}"
+    found = [file for name in _FOLDERS for file in sorted((folder / name).glob(f"*{_SUFFIX}"))]
+    known = {file.name.removesuffix(_SUFFIX): file for file in found}
+    if file := known.get(name_or_path.removesuffix(_SUFFIX)):
+        return file
     raise RecipeError(path, 1, f"there is no such file and no such recipe (known recipes: {', '.join(known)})")
+
+
+def load(names: str, folder: Path | None = None) -> Recipe:
+    """The recipe of a name or file, or of several with commas between, put on one another in this order."""
+    return combine([read(find(name.strip(), folder)) for name in names.split(",")])
+
+
+def combine(recipes: Sequence[Recipe]) -> Recipe:
+    """Several recipes as one: what a later one says about an attribute holds, directives add up."""
+    if len(recipes) == 1:
+        return recipes[0]
+    return Recipe(
+        path=recipes[-1].path,
+        content=b"\0".join(recipe.content for recipe in recipes),
+        rules=tuple(replace(rule, layer=layer) for layer, recipe in enumerate(recipes) for rule in recipe.rules),
+        directives=tuple(
+            replace(directive, layer=layer) for layer, recipe in enumerate(recipes) for directive in recipe.directives
+        ),
+    )
 
 
 def read(path: Path) -> Recipe:
@@ -91,7 +121,7 @@ def read(path: Path) -> Recipe:
         raise RecipeError(path, 1, f"it cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise RecipeError(path, content.count(b"\n", 0, error.start) + 1, "it is not UTF-8; save it as UTF-8") from None
-    reading = _Reading()
+    reading = _Reading(path)
     for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), start=1):
         try:
             reading.take(number, line.strip())
@@ -108,14 +138,18 @@ def read(path: Path) -> Recipe:
 class _Reading:
     """How far the text was read, and what it said so far."""
 
+    path: Path
     formatted: bool = False
     section: str = ""
+    because: str = ""
     rules: list[Rule] = field(default_factory=list)
     directives: list[Directive] = field(default_factory=list)
 
     def take(self, number: int, line: str) -> None:
         """Read one line. Raises ValueError with a sentence where it is not understood."""
         if not line or line.startswith("#"):
+            match = _BECAUSE.fullmatch(line)
+            self.because = match[1] if match else ""  # it holds up to the next empty line or comment
             return
         _check_text(line)
         if not self.formatted:
@@ -124,9 +158,10 @@ class _Reading:
         elif line.startswith("%"):
             self.section = _section(line)
         elif self.section == "header":
-            self.rules.append(_rule(number, _split(line)))
+            rule = _rule(self.path, number, _split(line))
+            self.rules.append(replace(rule, because=self.because))
         elif self.section == "labels":
-            self.directives.append(_directive(number, _split(line)))
+            self.directives.append(_directive(self.path, number, _split(line)))
         else:
             raise ValueError("an action stands before any section; write %header above it")
 
@@ -166,7 +201,7 @@ def _split(line: str) -> list[str]:
     return words
 
 
-def _rule(line: int, words: list[str]) -> Rule:
+def _rule(path: Path, line: int, words: list[str]) -> Rule:
     verb, name, *value = words
     named = fields.parse(name)
     if isinstance(named, Private) and verb not in _PRIVATE_VERBS:
@@ -177,15 +212,15 @@ def _rule(line: int, words: list[str]) -> Rule:
         raise ValueError(f"{verb} takes no value; leave out {' '.join(value)}")
     if verb in _WITH_VALUE and not value:
         raise ValueError(f"{verb} needs a value; write {verb} {name} VALUE")
-    rule = Rule(line, " ".join(words), verb, name, named)
+    rule = Rule(path, line, " ".join(words), verb, name, named)
     if not value:
         return rule
     if isinstance(named, Private):
-        return replace(rule, rewrite=values.rewrite(" ".join(value)))
-    return replace(rule, function=values.parse(verb, " ".join(value), named))
+        return replace(rule, value=values.rewrite(" ".join(value), named))
+    return replace(rule, value=values.parse(verb, " ".join(value), named))
 
 
-def _directive(line: int, words: list[str]) -> Directive:
+def _directive(path: Path, line: int, words: list[str]) -> Directive:
     verb, name, *value = words
     if verb != "ADD":
         raise ValueError(f"{verb} means nothing in %labels; a directive is written ADD name value")
@@ -194,7 +229,7 @@ def _directive(line: int, words: list[str]) -> Directive:
     if not value:
         raise ValueError(f"ADD needs a value; write ADD {name} VALUE")
     values.DIRECTIVES[name](value)
-    return Directive(line, name, tuple(value))
+    return Directive(path, line, name, tuple(value))
 
 
 def _agree(recipe: Recipe) -> None:

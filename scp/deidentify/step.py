@@ -8,7 +8,7 @@ from scp.deidentify.recipe import Rule
 from scp.deidentify.values import TEXT_VRS
 
 _KINDS = (
-    frozenset(TEXT_VRS) | {"UC", "UR"},
+    frozenset(TEXT_VRS),
     frozenset({"FD", "FL", "SL", "SS", "SV", "UL", "US", "UV"}),
     frozenset({"OB", "OW"}),
 )
