@@ -6,14 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydicom.uid import UID
-
 from scp import dictionary
 from scp.dataset import PIXEL_DATA, DataSet
 from scp.deidentify import fields, part10
 from scp.deidentify.fields import Matching, Named, Private
 from scp.deidentify.functions.original import Original
-from scp.deidentify.functions.tokens import uid
+from scp.deidentify.functions.tokens import is_uid, uid
 from scp.deidentify.recipe import Recipe, Rule
 from scp.deidentify.splice import Part, Splice, Tables
 from scp.deidentify.step import Action, Step
@@ -115,7 +113,7 @@ class Plan:
         sent, step = original.text(tag), self.decisions.get(tag)
         if step is None or step.action is not Action.KEEP:
             return uid(sent, original)
-        if sent and not UID(sent).is_valid:
+        if sent and not is_uid(sent):
             raise Failure(Outcome.NOT_DEIDENTIFIED, f"{dictionary.write(tag)} is kept and is no UID")
         return sent
 
