@@ -51,6 +51,8 @@ def _repeaters() -> tuple[tuple[int, int, Attribute], ...]:
 ATTRIBUTES: Mapping[int, Attribute] = _attributes()
 TAGS: Mapping[str, int] = {attribute.keyword: tag for tag, attribute in ATTRIBUTES.items()}
 _REPEATERS = _repeaters()
+REPEATED: Mapping[str, int] = {repeated.keyword: tag for _, tag, repeated in _REPEATERS if repeated.keyword}
+"""The keywords of repeating groups, each with its tag in the first of them."""
 _VRS: Mapping[int, str] = {tag: " or ".join(attribute.vrs) for tag, attribute in ATTRIBUTES.items()}
 
 

@@ -12,19 +12,23 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from functools import partial
 
 from scp import dictionary
 from scp.deidentify import coverage
 from scp.deidentify.fields import NEVER, Matching, Named, Private
 from scp.deidentify.functions import FUNCTIONS, Made
 from scp.deidentify.functions.description import is_writable
+from scp.deidentify.groups import Searched
 from scp.deidentify.plan import Plan
 from scp.deidentify.profile import BASIC_CODE
 from scp.deidentify.recipe import Recipe, RecipeError, Rule
+from scp.deidentify.search import Search
 from scp.deidentify.step import Action, Step, keep
 from scp.deidentify.values import TEXT_VRS, Context
 from scp.dictionary import Attribute
 
+_SAMPLE = dictionary.ATTRIBUTES[0x00100010]
 _SHIELDS = frozenset({"REPLACE", "JITTER"})
 _FULL_DATES, _MODIFIED_DATES, _RETAINED_UIDS = "113106", "113107", "113110"
 _SOP_CLASS_UID, _SOP_INSTANCE_UID = 0x00080016, 0x00080018
@@ -59,6 +63,7 @@ def compile(recipe: Recipe, policy: Policy) -> Plan:  # noqa: A001  there is no 
         decisions=decided,
         private=compiler.private(),
         added=compiler.added(),
+        searches=compiler.searches(),
     )
     _check_reached(recipe, compiler.reached)
     _check_identifiers(recipe, plan)
@@ -123,6 +128,23 @@ class _Compiler:
                 elif (step := steps.get(attribute.tag)) and step.rule and step.rule.layer < rule.layer:
                     del steps[attribute.tag]
         return dict(sorted(steps.items()))
+
+    def searches(self) -> tuple[Search, ...]:
+        """The rules on values that are looked for in each instance."""
+        found = []
+        for rule in self.recipe.rules:
+            if isinstance(rule.attributes, Searched):
+                self._made(_SAMPLE, rule)  # what does not fit a text is refused now, not at the first instance
+                self.reached.add(rule)
+                found.append(Search(rule, rule.attributes.needles, partial(self._searched, rule)))
+        return tuple(found)
+
+    def _searched(self, rule: Rule, attribute: Attribute) -> Step:
+        if rule.verb == "REMOVE" or not set(attribute.vrs) <= TEXT_VRS.keys():
+            return Step(Action.REMOVE, attribute.vrs, rule)
+        if rule.verb == "BLANK":
+            return Step(Action.BLANK, attribute.vrs, rule)
+        return self._written(Action.REPLACE, attribute, rule)
 
     def _written(self, action: Action, attribute: Attribute, rule: Rule) -> Step:
         """A step that writes a value: text to text attributes, and what is made for one attribute to any."""

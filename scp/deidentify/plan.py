@@ -8,11 +8,12 @@ from pathlib import Path
 
 from scp import dictionary
 from scp.dataset import PIXEL_DATA, DataSet
-from scp.deidentify import fields, part10
+from scp.deidentify import fields, part10, search
 from scp.deidentify.fields import Matching, Named, Private
 from scp.deidentify.functions.original import Original
 from scp.deidentify.functions.tokens import is_uid, uid
 from scp.deidentify.recipe import Recipe, Rule
+from scp.deidentify.search import Search
 from scp.deidentify.splice import Part, Splice, Tables
 from scp.deidentify.step import Action, Step
 from scp.instance import DeidentifiedInstance, Identity, Instance, Subject
@@ -53,6 +54,7 @@ class Plan:
     decisions: Mapping[int, Step]
     private: Mapping[tuple[int, str, int], Step]
     added: Mapping[int, Step]
+    searches: tuple[Search, ...] = ()
     _tables: Tables = field(init=False)
 
     def __post_init__(self) -> None:
@@ -89,7 +91,8 @@ class Plan:
         if not sop_instance_uid:
             raise Failure(Outcome.NOT_DEIDENTIFIED, "there is no SOPInstanceUID to replace")
         head = part10.head(arrival.sop_class_uid, sop_instance_uid, transfer_syntax)
-        parts = tuple(_joined([head, *Splice(self._tables, original).parts()]))
+        tables = search.tables(self._tables, self.searches, original) if self.searches else self._tables
+        parts = tuple(_joined([head, *Splice(tables, original).parts()]))
         digest = hashlib.sha256()
         for part in parts:
             digest.update(part)

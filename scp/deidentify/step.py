@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from scp.deidentify.functions.original import Function, Rewrite
-from scp.deidentify.recipe import Rule
+from scp.deidentify.rule import Rule
 from scp.deidentify.values import TEXT_VRS
 
 _KINDS = (
