@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help install dev run demo test test-debian lint format bench fuzz lock clean
+.PHONY: help install dev run demo test test-debian lint format bench fuzz recipes lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -55,6 +55,9 @@ bench: dev ## figures on this machine as ratios to peers, into docs/performance.
 
 fuzz: dev ## mutated conversations with a real node (CONVERSATIONS=100000, SEED=1)
 	$(BIN)/python tests/fuzz/campaign.py $(or $(CONVERSATIONS),100000) $(or $(SEED),1)
+
+recipes: dev ## write the recipes that follow PS3.15 from its tables
+	$(BIN)/python -m scp.deidentify.generate
 
 lock: ## renew both lock files (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \

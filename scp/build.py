@@ -22,7 +22,7 @@ from scp.db.writer import Writer
 from scp.deidentify.compile import Policy
 from scp.deidentify.compile import compile as compile_plan
 from scp.deidentify.plan import Plan
-from scp.deidentify.recipe import find, read
+from scp.deidentify.recipe import load
 from scp.intake import Intake
 from scp.layouts import LAYOUTS, Layout
 from scp.metrics import Metrics
@@ -81,7 +81,7 @@ def prepare(config: Config) -> Node:
 
 def recipe_of(config: Config) -> Plan:
     """The compiled plan of the configured recipe; raises RecipeError with file and line."""
-    return compile_plan(read(find(config.recipe)), Policy(protocols=dict(config.protocols)))
+    return compile_plan(load(config.recipe), Policy(protocols=dict(config.protocols)))
 
 
 def intake(node: Node, metrics: Metrics) -> Intake:

@@ -1,13 +1,16 @@
 """The data dictionary of PS3.6 and the makers' private ones, as pydicom carries them: tag, VR, keyword."""
 
+import csv
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 from pydicom._private_dict import private_dictionaries
 
 ITEMS_GROUP = 0xFFFE
+_NEWER = Path(__file__).parent.parent / "deid_recipes" / "profiles" / "attributes.csv"
 _AMBIGUOUS = re.compile(r" or ")
 _CREATOR_SLOTS = range(0x0010, 0x0100)
 
@@ -20,8 +23,15 @@ class Attribute(NamedTuple):
     vrs: tuple[str, ...]
 
 
+def _newer() -> dict[int, Attribute]:
+    """Attributes of a newer PS3.6 than pydicom's."""
+    with _NEWER.open(encoding="ascii", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {int(row["tag"], 16): Attribute(int(row["tag"], 16), row["keyword"], (row["vr"],)) for row in rows}
+
+
 def _attributes() -> dict[int, Attribute]:
-    return {
+    return _newer() | {
         tag: Attribute(tag, row[4], tuple(_AMBIGUOUS.split(row[0])))
         for tag, row in DicomDictionary.items()
         if tag >> 16 != ITEMS_GROUP and row[4]
@@ -41,6 +51,8 @@ def _repeaters() -> tuple[tuple[int, int, Attribute], ...]:
 ATTRIBUTES: Mapping[int, Attribute] = _attributes()
 TAGS: Mapping[str, int] = {attribute.keyword: tag for tag, attribute in ATTRIBUTES.items()}
 _REPEATERS = _repeaters()
+REPEATED: Mapping[str, int] = {repeated.keyword: tag for _, tag, repeated in _REPEATERS if repeated.keyword}
+"""The keywords of repeating groups, each with its tag in the first of them."""
 _VRS: Mapping[int, str] = {tag: " or ".join(attribute.vrs) for tag, attribute in ATTRIBUTES.items()}
 
 

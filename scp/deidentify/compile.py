@@ -9,28 +9,37 @@ attributes leave only by a KEEP line of their own.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from functools import partial
 
 from scp import dictionary
+from scp.deidentify import coverage
 from scp.deidentify.fields import NEVER, Matching, Named, Private
-from scp.deidentify.functions import FUNCTIONS
+from scp.deidentify.functions import FUNCTIONS, Made
 from scp.deidentify.functions.description import is_writable
+from scp.deidentify.groups import Searched
 from scp.deidentify.plan import Plan
+from scp.deidentify.profile import BASIC_CODE
 from scp.deidentify.recipe import Recipe, RecipeError, Rule
+from scp.deidentify.search import Search
 from scp.deidentify.step import Action, Step, keep
-from scp.deidentify.values import TEXT_VRS
+from scp.deidentify.values import TEXT_VRS, Context
 from scp.dictionary import Attribute
 
+_SAMPLE = dictionary.ATTRIBUTES[0x00100010]
 _SHIELDS = frozenset({"REPLACE", "JITTER"})
+_FULL_DATES, _MODIFIED_DATES, _RETAINED_UIDS = "113106", "113107", "113110"
 _SOP_CLASS_UID, _SOP_INSTANCE_UID = 0x00080016, 0x00080018
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the site configures: the series description as sent (exact) -> the name that is written instead."""
+    """What the site configures: series descriptions as sent (exact) -> names written instead, constants for `var:`."""
 
     protocols: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse names that cannot be written: ValueError."""
@@ -42,7 +51,7 @@ class Policy:
 def compile(recipe: Recipe, policy: Policy) -> Plan:  # noqa: A001  there is no other word for it
     """The plan that executes a recipe. Raises RecipeError at a line that contradicts, repeats or never applies."""
     _check_repeated(recipe)
-    compiler = _Compiler(recipe)
+    compiler = _Compiler(recipe, Context(policy.variables, _applied(recipe)))
     named = [rule.attributes.attribute for rule in recipe.rules if isinstance(rule.attributes, Named)]
     attributes = {attribute.tag: attribute for attribute in (*dictionary.ATTRIBUTES.values(), *named)}
     decided = {tag: compiler.decide(attribute) for tag, attribute in attributes.items() if tag >> 16 not in NEVER}
@@ -54,43 +63,47 @@ def compile(recipe: Recipe, policy: Policy) -> Plan:  # noqa: A001  there is no 
         decisions=decided,
         private=compiler.private(),
         added=compiler.added(),
+        searches=compiler.searches(),
     )
-    _check_reached(recipe, plan)
+    _check_reached(recipe, compiler.reached)
     _check_identifiers(recipe, plan)
+    coverage.check(plan)
     return plan
 
 
 class _Compiler:
     """The rules of one recipe, sorted for being asked about one attribute after the other."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, context: Context) -> None:
         self.recipe = recipe
+        self.context = context
+        self.reached: set[Rule] = set()
         self.excluded = frozenset(
             vr for directive in recipe.directives if directive.name == "exclude_vr" for vr in directive.words
         )
-        self._named: dict[int, Rule] = {}
+        self._named: dict[int, list[Rule]] = {}
         self._matching: list[tuple[Callable[[Attribute], bool], Rule]] = []
         for rule in recipe.rules:
             if isinstance(rule.attributes, Named) and rule.verb != "ADD":
-                self._named[rule.attributes.attribute.tag] = rule
+                self._named.setdefault(rule.attributes.attribute.tag, []).append(rule)
             elif isinstance(rule.attributes, Matching):
                 self._matching.append((rule.attributes.matches, rule))
 
     def decide(self, attribute: Attribute) -> Step:
         """What becomes of a public attribute wherever it stands."""
         rules = [rule for matches, rule in self._matching if matches(attribute)]
-        if rule := self._named.get(attribute.tag):
-            rules.append(rule)
-        decider = _strongest(rules)
+        rules += self._named.get(attribute.tag, ())
+        decider = None
+        for layer in sorted({rule.layer for rule in rules}):
+            decider = _strongest([rule for rule in rules if rule.layer == layer])
+            self.reached.add(decider)
         if decider is None or decider.verb == "KEEP":
             return self._kept(attribute, decider)
         if decider.verb == "REMOVE":
             return Step(Action.REMOVE, attribute.vrs, decider)
         if decider.verb == "BLANK":
             return Step(Action.BLANK, attribute.vrs, decider)
-        if not set(attribute.vrs) <= TEXT_VRS.keys():
-            raise self._error(decider, f"it can write text only, and {dictionary.write(attribute.tag)} is none")
-        return Step(Action.REPLACE, attribute.vrs, decider, function=decider.function)
+        return self._written(Action.REPLACE, attribute, decider)
 
     def private(self) -> dict[tuple[int, str, int], Step]:
         """The steps of private attributes, by group, creator and last two digits of the tag."""
@@ -100,22 +113,58 @@ class _Compiler:
                 if private.vr in self.excluded and rule.verb != "REMOVE":
                     raise self._error(rule, f"its VR {private.vr} never leaves by exclude_vr; leave the line out")
                 steps[private.group, private.creator, private.element] = self._private(private, rule)
+                self.reached.add(rule)
         return steps
 
     def added(self) -> dict[int, Step]:
-        """The steps of ADD by tag, in ascending order."""
-        steps = {
-            rule.attributes.attribute.tag: Step(Action.ADD, rule.attributes.attribute.vrs, rule, function=rule.function)
-            for rule in self.recipe.rules
-            if rule.verb == "ADD" and isinstance(rule.attributes, Named)
-        }
+        """The steps of ADD by tag, in ascending order; a later recipe's line for the attribute takes its place."""
+        steps: dict[int, Step] = {}
+        for rule in self.recipe.rules:
+            if isinstance(rule.attributes, Named):
+                attribute = rule.attributes.attribute
+                if rule.verb == "ADD":
+                    steps[attribute.tag] = self._written(Action.ADD, attribute, rule)
+                    self.reached.add(rule)
+                elif (step := steps.get(attribute.tag)) and step.rule and step.rule.layer < rule.layer:
+                    del steps[attribute.tag]
         return dict(sorted(steps.items()))
+
+    def searches(self) -> tuple[Search, ...]:
+        """The rules on values that are looked for in each instance."""
+        found = []
+        for rule in self.recipe.rules:
+            if isinstance(rule.attributes, Searched):
+                self._made(_SAMPLE, rule)  # what does not fit a text is refused now, not at the first instance
+                self.reached.add(rule)
+                found.append(Search(rule, rule.attributes.needles, partial(self._searched, rule)))
+        return tuple(found)
+
+    def _searched(self, rule: Rule, attribute: Attribute) -> Step:
+        if rule.verb == "REMOVE" or not set(attribute.vrs) <= TEXT_VRS.keys():
+            return Step(Action.REMOVE, attribute.vrs, rule)
+        if rule.verb == "BLANK":
+            return Step(Action.BLANK, attribute.vrs, rule)
+        return self._written(Action.REPLACE, attribute, rule)
+
+    def _written(self, action: Action, attribute: Attribute, rule: Rule) -> Step:
+        """A step that writes a value: text to text attributes, and what is made for one attribute to any."""
+        made = self._made(attribute, rule)
+        if made.function and not set(attribute.vrs) <= TEXT_VRS.keys():
+            raise self._error(rule, f"it can write text only, and {dictionary.write(attribute.tag)} is none")
+        return Step(action, attribute.vrs, rule, function=made.function, rewrite=made.rewrite)
+
+    def _made(self, attribute: Attribute, rule: Rule) -> Made:
+        try:
+            return rule.value.make(attribute, self.context) if rule.value else Made()
+        except ValueError as error:
+            raise RecipeError(rule.path, rule.line, str(error)) from None
 
     def _private(self, private: Private, rule: Rule) -> Step:
         if rule.verb == "KEEP":
             return keep((private.vr,), rule, self.excluded)
-        action = Action.REPLACE if rule.rewrite else Action.REMOVE
-        return Step(action, (private.vr,), rule, rewrite=rule.rewrite)
+        made = self._made(Attribute(private.group << 16 | private.element, "", (private.vr,)), rule)
+        action = Action.REPLACE if rule.value else Action.REMOVE
+        return Step(action, (private.vr,), rule, function=made.function, rewrite=made.rewrite)
 
     def _kept(self, attribute: Attribute, rule: Rule | None) -> Step:
         named = rule is not None and isinstance(rule.attributes, Named)
@@ -128,17 +177,17 @@ class _Compiler:
         return keep(attribute.vrs, rule, self.excluded)
 
     def _error(self, rule: Rule, sentence: str) -> RecipeError:
-        return RecipeError(self.recipe.path, rule.line, f"{rule.text}: {sentence}")
+        return RecipeError(rule.path, rule.line, f"{rule.text}: {sentence}")
 
 
-def _strongest(rules: Iterable[Rule]) -> Rule | None:
+def _strongest(rules: Sequence[Rule]) -> Rule:
     """The rule that decides where several match, by the precedence this module's docstring tells."""
     by_strength = sorted(rules, key=_strength)
     for verbs in (frozenset({"KEEP"}), _SHIELDS):
         if any(rule.verb in verbs for rule in by_strength):
             allowed = verbs if "KEEP" in verbs else verbs | {"BLANK"}
             return [rule for rule in by_strength if rule.verb in allowed][-1]
-    return by_strength[-1] if by_strength else None
+    return by_strength[-1]
 
 
 def _strength(rule: Rule) -> tuple[int, bool, int]:
@@ -151,28 +200,39 @@ def _strength(rule: Rule) -> tuple[int, bool, int]:
 def _check_repeated(recipe: Recipe) -> None:
     seen: dict[object, int] = {}
     for rule in recipe.rules:
-        key: object = rule.attributes
+        key: object = (rule.layer, rule.attributes)
         if isinstance(rule.attributes, Matching):
-            key = (rule.verb, rule.name.lower())
+            key = (rule.layer, rule.verb, rule.name.lower())
             if rule.attributes.everything and rule.verb != "REMOVE":
-                raise RecipeError(recipe.path, rule.line, f"{rule.verb} ALL reaches further than anybody can have read")
+                raise RecipeError(rule.path, rule.line, f"{rule.verb} ALL reaches further than anybody can have read")
         if first := seen.get(key):
-            raise RecipeError(recipe.path, rule.line, f"line {first} has a rule for this field already; leave one")
+            raise RecipeError(rule.path, rule.line, f"line {first} has a rule for this field already; leave one")
         seen[key] = rule.line
-    names: dict[str, int] = {}
+    names: dict[tuple[int, str], int] = {}
     for directive in recipe.directives:
-        if first := names.get(directive.name):
-            raise RecipeError(recipe.path, directive.line, f"line {first} gives {directive.name} already; leave one")
-        names[directive.name] = directive.line
+        if first := names.get((directive.layer, directive.name)):
+            sentence = f"line {first} gives {directive.name} already; leave one"
+            raise RecipeError(directive.path, directive.line, sentence)
+        names[directive.layer, directive.name] = directive.line
 
 
-def _check_reached(recipe: Recipe, plan: Plan) -> None:
-    steps = (*plan.decisions.values(), *plan.private.values(), *plan.added.values())
-    reached = {step.rule.line for step in steps if step.rule}
+def _applied(recipe: Recipe) -> tuple[str, ...]:
+    """The codes of the profile and the options that all layers say they apply, each once, in their order."""
+    said = [directive for directive in recipe.directives if directive.name == "applies"]
+    codes = tuple(dict.fromkeys(code for directive in said for code in directive.words))
+    if said and BASIC_CODE not in codes:
+        sentence = f"options refine a profile; put a recipe that applies {BASIC_CODE} before this one"
+        raise RecipeError(said[0].path, said[0].line, sentence)
+    if _FULL_DATES in codes and _MODIFIED_DATES in codes:
+        raise RecipeError(said[-1].path, said[-1].line, "dates can be kept in full or modified, not both; leave one")
+    return codes
+
+
+def _check_reached(recipe: Recipe, reached: AbstractSet[Rule]) -> None:
     for rule in recipe.rules:
-        if rule.line not in reached:
+        if rule not in reached:
             raise RecipeError(
-                recipe.path,
+                rule.path,
                 rule.line,
                 f"{rule.text} never applies: other lines decide, or nothing matches; leave it out",
             )
@@ -183,11 +243,15 @@ def _check_identifiers(recipe: Recipe, plan: Plan) -> None:
     if plan.decisions[_SOP_CLASS_UID].action is not Action.KEEP or _SOP_CLASS_UID in plan.added:
         raise RecipeError(recipe.path, 1, "SOPClassUID has to stay; write KEEP SOPClassUID")
     step = plan.added.get(_SOP_INSTANCE_UID) or plan.decisions[_SOP_INSTANCE_UID]
-    if step.function is not FUNCTIONS["uid"]:
+    if step.function is not FUNCTIONS["uid"] and not _retains_uids(recipe, step):
         raise RecipeError(recipe.path, 1, "SOPInstanceUID has to be new; write REPLACE SOPInstanceUID func:uid")
+
+
+def _retains_uids(recipe: Recipe, step: Step) -> bool:
+    return step.action is Action.KEEP and step.rule is not None and _RETAINED_UIDS in _applied(recipe)
 
 
 def _digest(recipe: Recipe, policy: Policy) -> str:
     """SHA-256 over the recipe's bytes and the policy, in hexadecimal: whatever decides on an instance."""
-    configured = json.dumps({"protocols": dict(policy.protocols)}, sort_keys=True)
+    configured = json.dumps({"protocols": dict(policy.protocols), "variables": dict(policy.variables)}, sort_keys=True)
     return hashlib.sha256(recipe.content + b"\0" + configured.encode()).hexdigest()

@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 from scp import dictionary
 from scp.dataset import PIXEL_DATA, DataSet
-from scp.deidentify import fields, part10
+from scp.deidentify import fields, part10, search
 from scp.deidentify.fields import Matching, Named, Private
 from scp.deidentify.functions.original import Original
-from scp.deidentify.functions.tokens import uid
+from scp.deidentify.functions.tokens import is_uid, uid
 from scp.deidentify.recipe import Recipe, Rule
+from scp.deidentify.search import Search
 from scp.deidentify.splice import Splice, Tables
 from scp.deidentify.step import Action, Step
 from scp.instance import Arrival, DeidentifiedHead, DeidentifiedInstance, Identity, Instance, Part, Subject
@@ -63,6 +64,7 @@ class Plan:
     decisions: Mapping[int, Step]
     private: Mapping[tuple[int, str, int], Step]
     added: Mapping[int, Step]
+    searches: tuple[Search, ...] = ()
     _tables: Tables = field(init=False)
 
     def __post_init__(self) -> None:
@@ -110,7 +112,7 @@ class Plan:
         original, tag = splice.original, pixels.tag
 
         def behind(dataset: DataSet) -> tuple[Part, ...]:
-            return tuple(Splice(self._tables, original, dataset).parts(range(tag + 1, 1 << 32)))
+            return tuple(splice.behind(dataset).parts(range(tag + 1, 1 << 32)))
 
         return DeidentifiedHead(
             pixels=pixels,
@@ -129,18 +131,19 @@ class Plan:
         """The work to be done, and what stands before the data set in its file."""
         _check_encoding(instance.dataset, instance.arrival.transfer_syntax)
         original = Original(instance.dataset, subject, self.protocols)
-        sop_instance_uid = uid(original.text(_SOP_INSTANCE_UID), original)
+        sop_instance_uid = self._uid(_SOP_INSTANCE_UID, original)
         if not sop_instance_uid:
             raise Failure(Outcome.NOT_DEIDENTIFIED, "there is no SOPInstanceUID to replace")
         head = part10.head(instance.arrival.sop_class_uid, sop_instance_uid, _written_as(instance.arrival))
-        return Splice(self._tables, original), head
+        tables = search.tables(self._tables, self.searches, original) if self.searches else self._tables
+        return Splice(tables, original), head
 
     def _made(self, arrival: Arrival, original: Original, content: Content) -> DeidentifiedInstance:
         return DeidentifiedInstance(
             pseudonym=original.subject.pseudonym,
             scan_research_id=original.subject.scan_research_id,
-            series_uid=uid(original.text(_SERIES_INSTANCE_UID), original),
-            sop_instance_uid=uid(original.text(_SOP_INSTANCE_UID), original),
+            series_uid=self._uid(_SERIES_INSTANCE_UID, original),
+            sop_instance_uid=self._uid(_SOP_INSTANCE_UID, original),
             sop_class_uid=arrival.sop_class_uid,
             transfer_syntax=_written_as(arrival),
             series_number=_number(original.text(_SERIES_NUMBER)),
@@ -150,6 +153,15 @@ class Plan:
             size=content.size,
             parts=content.parts,
         )
+
+    def _uid(self, tag: int, original: Original) -> str:
+        """The UID that leaves: the sent one only where the recipe keeps it (Retain UIDs Option) and it is one."""
+        sent, step = original.text(tag), self.decisions.get(tag)
+        if step is None or step.action is not Action.KEEP:
+            return uid(sent, original)
+        if sent and not is_uid(sent):
+            raise Failure(Outcome.NOT_DEIDENTIFIED, f"{dictionary.write(tag)} is kept and is no UID")
+        return sent
 
     def explain(self, tag_or_keyword: str) -> tuple[Decision, ...]:
         """What becomes of an attribute named as recipes name them, at the top and, if different, inside sequences.
@@ -172,14 +184,15 @@ class Plan:
     def summary(self) -> tuple[Decision, ...]:
         """What each line of the recipe does, in its order."""
         return tuple(
-            Decision(_name(rule), _ACTION_OF[rule.verb], self.recipe.path, rule.line, rule.text)
-            for rule in self.recipe.rules
+            Decision(_name(rule), _ACTION_OF[rule.verb], rule.path, rule.line, rule.text) for rule in self.recipe.rules
         )
 
     def _decision(self, name: str, step: Step | None) -> Decision:
         action = step.action.value if step else Action.REMOVE.value
         rule = step.rule if step else None
-        return Decision(name, action, self.recipe.path, rule.line if rule else 0, rule.text if rule else "")
+        if rule is None:
+            return Decision(name, action, self.recipe.path, 0, "")
+        return Decision(name, action, rule.path, rule.line, rule.text)
 
 
 _ACTION_OF: Mapping[str, str] = {

@@ -51,6 +51,10 @@ class Splice:
         self._dataset = dataset or original.dataset
         self._data = self._dataset.data
 
+    def behind(self, dataset: DataSet) -> "Splice":
+        """The same work on what stands behind the pixel data."""
+        return Splice(self._tables, self.original, dataset)
+
     def parts(self, tags: range = range(1 << 32)) -> list[Part]:
         """The new data set, explicit VR little endian; `tags` are those it may add.
 

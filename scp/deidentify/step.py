@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from scp.deidentify.functions.original import Function, Rewrite
-from scp.deidentify.recipe import Rule
+from scp.deidentify.rule import Rule
 from scp.deidentify.values import TEXT_VRS
 
 _KINDS = (
-    frozenset(TEXT_VRS) | {"UC", "UR"},
+    frozenset(TEXT_VRS),
     frozenset({"FD", "FL", "SL", "SS", "SV", "UL", "US", "UV"}),
     frozenset({"OB", "OW"}),
 )

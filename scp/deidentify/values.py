@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from scp.dataset import LONG_VRS, SHORT_VRS
-from scp.deidentify.fields import Field, Named
-from scp.deidentify.functions import FUNCTIONS, REWRITES
+from scp.deidentify.fields import Field, Named, Private
+from scp.deidentify.functions import FITTED, FUNCTIONS, REWRITES, TELLING, Made
 from scp.deidentify.functions.dates import jitter
-from scp.deidentify.functions.original import Function, Original, Rewrite
+from scp.deidentify.functions.original import Function, Original
+from scp.deidentify.profile import MEANINGS
+from scp.dictionary import Attribute
 
 # VRs whose values are characters, with the most bytes a value may have (PS3.5 6.2)
 TEXT_VRS: Mapping[str, int] = dict.fromkeys(("AE", "CS", "DS", "SH", "TM"), 16) | {
@@ -19,63 +22,159 @@ TEXT_VRS: Mapping[str, int] = dict.fromkeys(("AE", "CS", "DS", "SH", "TM"), 16) 
     "LT": 10_240,
     "PN": 64,
     "ST": 1_024,
+    "UC": 1 << 20,
     "UI": 64,
+    "UR": 1 << 20,
     "UT": 1 << 20,
 }
 _MOVABLE = frozenset({"DA", "DT"})
 _DAYS = re.compile(r"[+-]?\d{1,5}", re.ASCII)
 _PREFIX = re.compile(r"(deid_func|func|var):(.*)")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+_UIDS_OF_DEID = frozenset({"basic_uuid", "dicom_uuid", "pydicom_uuid", "suffix_uuid"})
+_DAYS_OF_YEAR = 365  # as deid counts them
 
 
-def parse(verb: str, text: str, field: Field) -> Function:
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the values of a recipe may depend on: the constants that the site declares, the codes that it applies."""
+
+    variables: Mapping[str, str] = field(default_factory=dict)
+    codes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What a line writes: `make` fits it to an attribute, ValueError where it does not fit.
+
+    `telling` is whether the result still says something about the value that was sent.
+    """
+
+    make: Callable[[Attribute, Context], Made] = field(repr=False)
+    telling: bool
+
+
+def parse(verb: str, text: str, where: Field) -> Value:
     """What writes the new value. Raises ValueError with a sentence that says why the value cannot be understood."""
-    if isinstance(field, Named) and not set(field.attribute.vrs) <= TEXT_VRS.keys():
-        raise ValueError(f"{verb} can write text only, and this attribute is {' or '.join(field.attribute.vrs)}")
+    prefixed = _PREFIX.fullmatch(text)
+    if not (prefixed and prefixed[1] == "func" and prefixed[2] in FITTED):
+        _check_text(verb, where)
     if verb == "JITTER":
-        return _days(text, field)
-    if prefixed := _PREFIX.fullmatch(text):
-        return _function(prefixed[1], prefixed[2])
-    return _literal(text, field)
+        return _jitter(text, where)
+    if prefixed:
+        return _function(prefixed[1], prefixed[2], where)
+    return _literal(text, where)
 
 
-def rewrite(text: str) -> Rewrite:
-    """What writes the bytes of a private attribute anew. Raises ValueError with a sentence where nothing does."""
+def rewrite(text: str, private: Private) -> Value:
+    """What writes a private attribute anew. Raises ValueError with a sentence where nothing does."""
     name = text.removeprefix("func:")
-    if name == text or name not in REWRITES:
-        raise ValueError(f"a private attribute can be replaced by one of func:{', func:'.join(REWRITES)} only")
-    return REWRITES[name]
+    if name != text and name in REWRITES:
+        written = REWRITES[name]
+        return Value(lambda _attribute, _context: Made(rewrite=written), telling=True)
+    if name != text and name in _PRIVATE_FUNCTIONS and (name == "dummy" or private.vr in TEXT_VRS):
+        return _named(name)
+    known = ", func:".join([*REWRITES, *sorted(_PRIVATE_FUNCTIONS)])
+    raise ValueError(f"a private attribute can be replaced by one of func:{known} only")
 
 
-def _days(text: str, field: Field) -> Function:
+_PRIVATE_FUNCTIONS = frozenset({"date_shift", "dummy", "uid"})
+
+
+def _check_text(verb: str, where: Field) -> None:
+    if isinstance(where, Named) and not set(where.attribute.vrs) <= TEXT_VRS.keys():
+        raise ValueError(f"{verb} can write text only, and this attribute is {' or '.join(where.attribute.vrs)}")
+
+
+def _jitter(text: str, where: Field) -> Value:
+    if not isinstance(where, Named) or not set(where.attribute.vrs) <= _MOVABLE:
+        raise ValueError("JITTER can move dates only; name an attribute with VR DA or DT")
+    if (prefixed := _PREFIX.fullmatch(text)) and prefixed[1] == "var":
+        return _variable(prefixed[2], lambda days: jitter(_days(days)), telling=True)
+    return _constant(jitter(_days(text)), telling=True)
+
+
+def _days(text: str) -> int:
     if not _DAYS.fullmatch(text):
         raise ValueError(f"JITTER takes a number of days, not {text}")
-    if not isinstance(field, Named) or not set(field.attribute.vrs) <= _MOVABLE:
-        raise ValueError("JITTER can move dates only; name an attribute with VR DA or DT")
-    return jitter(int(text))
+    return int(text)
 
 
-def _function(prefix: str, name: str) -> Function:
+def _function(prefix: str, name: str, where: Field) -> Value:
     if prefix == "var":
-        raise ValueError(f"there are no variables; write a literal or func:NAME instead of var:{name}")
+        return _variable(name, lambda text: _written(text, where), telling=False)
     if prefix == "deid_func":
-        raise ValueError(f"deid_func:{name} is not compiled; the functions are func:{', func:'.join(FUNCTIONS)}")
-    if name not in FUNCTIONS:
-        raise ValueError(f"unknown function func:{name} (known: {', '.join(FUNCTIONS)})")
-    return FUNCTIONS[name]
+        return _deid_function(name.split(), where)
+    if name not in FUNCTIONS and name not in FITTED:
+        known = ", ".join(sorted({*FUNCTIONS, *FITTED}))
+        raise ValueError(f"unknown function func:{name} (known: {known})")
+    return _named(name)
 
 
-def _literal(text: str, field: Field) -> Function:
+def _named(name: str) -> Value:
+    if name in FITTED:
+        fitted = FITTED[name]
+        return Value(lambda attribute, context: fitted(attribute, context.codes), telling=name in TELLING)
+    return _constant(FUNCTIONS[name], telling=name in TELLING)
+
+
+def _deid_function(words: list[str], where: Field) -> Value:
+    """Deid's own functions under deid's names: its UIDs become keyed ones, its jitter ours."""
+    name, *options = words or [""]
+    if name == "jitter":
+        return _jitter(str(_jitter_days(options)), where)
+    if name not in _UIDS_OF_DEID:
+        known = ", ".join(sorted({"jitter", *_UIDS_OF_DEID}))
+        raise ValueError(f"deid has no function deid_func:{name} (known: {known})")
+    if options:
+        raise ValueError(f"deid_func:{name} makes keyed UIDs under 2.25 here; leave out {' '.join(options)}")
+    if not isinstance(where, Named) or where.attribute.vrs != ("UI",):
+        raise ValueError(f"deid_func:{name} is compiled for UIDs only; for others write func:patient_pseudonym")
+    return _named("uid")
+
+
+def _jitter_days(options: Sequence[str]) -> int:
+    given = dict(option.split("=", 1) for option in options if "=" in option)
+    if len(given) != len(options) or not given.keys() <= {"days", "years"}:
+        raise ValueError("deid_func:jitter takes days=N and years=N only")
+    return _days(given.get("days", "1")) + _DAYS_OF_YEAR * _days(given.get("years", "0"))
+
+
+def _variable(name: str, make: Callable[[str], Function], *, telling: bool) -> Value:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"var:{name} has no name that can be declared; use letters, digits and underscores")
+
+    def made(_attribute: Attribute, context: Context) -> Made:
+        if name not in context.variables:
+            raise ValueError(f"var:{name} is not declared; declare it under [variables] in the configuration")
+        return Made(make(context.variables[name]))
+
+    return Value(made, telling)
+
+
+def _literal(text: str, where: Field) -> Value:
     if '"' in text or "'" in text:
         raise ValueError("quotation marks would stand in the value; leave them out")
-    vr = field.attribute.vrs[0] if isinstance(field, Named) else "AS"  # the shortest of them, where it may be any
+    return _constant(_written(text, where), telling=False)
+
+
+def _written(text: str, where: Field) -> Function:
+    """What writes these characters; ValueError where the attribute has no room for them."""
+    vr = where.attribute.vrs[0] if isinstance(where, Named) else "AS"  # the shortest of them, where it may be any
     if any(len(one) > TEXT_VRS[vr] for one in text.split("\\")):
         raise ValueError(f"the value is longer than the {TEXT_VRS[vr]} characters that {vr} has room for")
+    if not text.isascii() or not text.isprintable():
+        raise ValueError("only printable ASCII can be written")
 
     def constant(_value: str, _original: Original) -> str:
         return text
 
     return constant
+
+
+def _constant(function: Function, *, telling: bool) -> Value:
+    return Value(lambda _attribute, _context: Made(function), telling)
 
 
 def _check_vrs(words: Sequence[str]) -> None:
@@ -89,5 +188,15 @@ def _check_id(words: Sequence[str]) -> None:
         raise ValueError("an id is one word of lower-case letters, digits and hyphens, at most 32")
 
 
-DIRECTIVES: Mapping[str, Callable[[Sequence[str]], None]] = {"exclude_vr": _check_vrs, "id": _check_id}
+def _check_codes(words: Sequence[str]) -> None:
+    for word in words:
+        if word not in MEANINGS:
+            raise ValueError(f"{word} is no code of a profile or option that a recipe can apply (PS3.16 CID 7050)")
+
+
+DIRECTIVES: Mapping[str, Callable[[Sequence[str]], None]] = {
+    "applies": _check_codes,
+    "exclude_vr": _check_vrs,
+    "id": _check_id,
+}
 """Directives of %labels and what checks their words; a check raises ValueError with a sentence."""

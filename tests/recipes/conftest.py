@@ -21,7 +21,7 @@ def write(tmp_path: Path) -> Callable[..., Path]:
     def written(lines: str, labels: str = "") -> Path:
         path = tmp_path / "written.dicom"
         section = f"%labels\n{labels}\n" if labels else ""
-        path.write_text(f"FORMAT dicom\n{section}%header\n{NEEDED}{lines}\n")
+        path.write_text(f"FORMAT dicom\n{section}%header\n# because: a test\n{NEEDED}{lines}\n")
         return path
 
     return written

@@ -46,7 +46,7 @@ def test_a_folder_cannot_be_read(tmp_path: Path) -> None:
 def test_a_name_nobody_knows_lists_those_that_are_known() -> None:
     with pytest.raises(RecipeError) as error:
         find("mpi")
-    assert "known recipes: mip, mip-strict" in str(error.value)
+    assert "known recipes: basic, mip-strict, mip, research-mri, clean-descriptors" in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["mip", "mip.dicom", "mip-strict", "mip-strict.dicom"])

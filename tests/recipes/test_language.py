@@ -229,7 +229,7 @@ def test_deid_reads_the_same_actions(name: str) -> None:
 def test_what_deid_reads_otherwise_is_refused(write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     path = write("REMOVE ALL\nKEEP Rows")
     monkeypatch.setattr("scp.deidentify.recipe.DeidRecipe", _Other)
-    with pytest.raises(ValueError, match=r":6: deid's own parser understands this line differently"):
+    with pytest.raises(ValueError, match=r":7: deid's own parser understands this line differently"):
         read(path)
 
 

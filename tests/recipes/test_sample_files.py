@@ -114,6 +114,7 @@ def test_what_leaves_is_a_file_of_allowed_attributes(plan: Plan, path: Path, sub
     assert dataset.get("PatientID", subject.pseudonym) == subject.pseudonym
     assert dataset.StudyID == subject.scan_research_id
     allowed = {tag for tag, step in plan.decisions.items() if step.action is not Action.REMOVE} | set(plan.added)
+    allowed |= {element.tag for element in dataset.DeidentificationMethodCodeSequence[0]}
     for element in dataset.iterall():
         if not element.tag.is_private:
             assert element.tag in allowed

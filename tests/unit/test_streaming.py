@@ -346,7 +346,7 @@ def test_what_the_recipe_keeps_behind_the_pixels_is_kept(tmp_path, intake):
     recipe = tmp_path / "written.dicom"
     recipe.write_text(
         "FORMAT dicom\n%header\nREMOVE ALL\nKEEP SOPClassUID\nREPLACE SOPInstanceUID func:uid\nKEEP PixelData\n"
-        'KEEP (7FE1,"SIEMENS CSA NON-IMAGE",10)\n'
+        '# because: a test\nKEEP (7FE1,"SIEMENS CSA NON-IMAGE",10)\n'
     )
     plan = recipe_of(Config(recipe=str(recipe)))
     kept = explicit(0x7FE10010, "LO", "SIEMENS CSA NON-IMAGE") + explicit(0x7FE11010, "OB", b"spectrum")

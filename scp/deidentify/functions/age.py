@@ -11,6 +11,7 @@ _BIRTH_DATE, _PATIENT_AGE = 0x00100030, 0x00101010
 _SCAN_DATES = (0x00080020, 0x00080021, 0x00080022, 0x00080023)  # StudyDate first: the visit has one age
 _OLDEST_YEARS = 150
 _IN_MONTHS_BELOW = 24
+_GROUPED = "090Y"
 _YEAR_IN = {"D": 366, "W": 53, "M": 12, "Y": 1}
 
 
@@ -26,6 +27,12 @@ def age(_value: str, original: Original) -> str:
     sent = original.text(_PATIENT_AGE)
     match = _AGE.fullmatch(sent)
     return sent if match and int(match[1]) <= _OLDEST_YEARS * _YEAR_IN[match[2]] else ""
+
+
+def age_90_plus(value: str, original: Original) -> str:
+    """The same, with all who are 90 or older as `090Y`."""
+    years = age(value, original)
+    return _GROUPED if years.endswith("Y") and years > _GROUPED else years
 
 
 def _between(born: date, scanned: date) -> str:

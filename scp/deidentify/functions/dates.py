@@ -58,6 +58,7 @@ def _month(value: str) -> str:
 def _moved(value: str, days: int) -> str:
     day = parse(value)
     try:
-        return f"{day + timedelta(days):%Y%m%d}" if day else ""
+        moved = day + timedelta(days) if day else None
     except OverflowError:
         return ""
+    return f"{moved.year:04}{moved.month:02}{moved.day:02}" if moved else ""

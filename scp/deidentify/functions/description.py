@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from scp.deidentify.functions.original import Original
+from scp.deidentify.functions.original import Function, Original
 
 UNLISTED = "UNLISTED"
 LONGEST = 50
@@ -38,6 +38,21 @@ def description(value: str, original: Original) -> str:
             if len(longer) <= LONGEST:
                 kept = longer
     return kept or UNLISTED
+
+
+def description_within(room: int) -> Function:
+    """The same for attributes with less room than a description needs: words that do not fit are left out."""
+
+    def shortened(value: str, original: Original) -> str:
+        written = ""
+        for word in description(value, original).split():
+            longer = f"{written} {word}".lstrip()
+            if len(longer) > room:
+                break
+            written = longer
+        return written
+
+    return shortened
 
 
 def is_writable(name: str) -> bool:

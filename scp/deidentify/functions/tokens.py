@@ -1,12 +1,15 @@
 """Who it was becomes the tokens that the linkage gave: pseudonym, visit number, and UIDs derived from the secret."""
 
 import hmac
+import re
 
-from pydicom.uid import UID
+from pydicom._uid_dict import UID_dictionary
 
 from scp.deidentify.functions.original import VALUES, Original
 
 _DICOM_ROOT = "1.2.840.10008."
+_UID = re.compile(r"[0-2](?:\.(?:0|[1-9]\d*))+", re.ASCII)
+_LONGEST_UID = 64
 _VERSION, _VARIANT = 0xF << 76, 0x3 << 62
 _VERSION_4, _VARIANT_RFC_4122 = 0x4 << 76, 0x2 << 62
 
@@ -29,6 +32,11 @@ def uid(value: str, original: Original) -> str:
     return VALUES.join(_token(one.strip(" \0"), original.subject.secret) for one in value.split(VALUES))
 
 
+def is_uid(text: str) -> bool:
+    """Whether a text is one UID (PS3.5 9.1)."""
+    return len(text) <= _LONGEST_UID and _UID.fullmatch(text) is not None
+
+
 def _token(one: str, secret: bytes) -> str:
     if not one or _is_registered(one):
         return one
@@ -38,4 +46,4 @@ def _token(one: str, secret: bytes) -> str:
 
 
 def _is_registered(one: str) -> bool:
-    return one.startswith(_DICOM_ROOT) and UID(one).name != one
+    return one.startswith(_DICOM_ROOT) and one in UID_dictionary  # pydicom's UID would log a value that is none

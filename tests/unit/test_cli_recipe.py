@@ -1,0 +1,176 @@
+"""The recipe tools: coverage, one file before and after, a whole folder; no value of a patient unless asked for."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from encoded import EXPLICIT, MR, UID, explicit, image, sequence
+from typer.testing import CliRunner, Result
+
+from scp import cli
+from scp.dataset import read
+from scp.deidentify import dry, part10
+from scp.outcome import Failure, Outcome
+
+NEEDLE = "QZNEEDLE^JOHN"
+BODY = image(
+    explicit(0x00100010, "PN", NEEDLE),
+    explicit(0x00080080, "LO", ""),
+    explicit(0x00209116, "SQ", b""),
+    sequence(0x00081110, explicit(0x00081155, "UI", "1.2.3.77")),
+)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "dicom" / "image.dcm"
+    path.parent.mkdir()
+    path.write_bytes(part10.head(MR, UID, EXPLICIT) + BODY)
+    return path
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(cli.app, ["recipe", *map(str, words)], catch_exceptions=False)
+
+
+def rows(result: Result) -> list[dict[str, object]]:
+    found = json.loads(result.stdout)
+    assert isinstance(found, list)
+    return found
+
+
+# coverage
+
+
+def test_coverage_of_the_basic_profile_is_empty() -> None:
+    result = run("coverage", "basic")
+    assert result.exit_code == 0
+    assert "weakens no row" in result.stdout
+
+
+@pytest.mark.parametrize("name", ["mip", "mip-strict", "research-mri", "basic,retain-uids"])
+def test_every_weakening_of_a_recipe_that_is_shipped_says_why(name: str) -> None:
+    result = run("coverage", name, "--json")
+    assert result.exit_code == 0
+    assert all(row["because"] and row["line"] for row in rows(result))
+
+
+def test_coverage_names_attribute_code_line_and_reason() -> None:
+    (sex,) = [row for row in rows(run("coverage", "mip", "--json")) if "PatientSex" in str(row["attribute"])]
+    assert sex["code"] == "Z"
+    assert sex["action"] == "kept as sent"
+    assert "113108" in str(sex["because"])
+
+
+def test_what_stays_because_nothing_names_it_is_line_0_and_exit_1(tmp_path: Path) -> None:
+    path = tmp_path / "open.dicom"
+    path.write_text("FORMAT dicom\n%header\nREMOVE PatientName\nREPLACE SOPInstanceUID func:uid\n")
+    result = run("coverage", path, "--json")
+    assert result.exit_code == 1
+    open_rows = [row for row in rows(result) if row["line"] == 0]
+    assert len(open_rows) > 600
+    assert "(0010,0010) PatientName" not in {row["attribute"] for row in open_rows}
+
+
+# diff
+
+
+def test_diff_shows_what_becomes_of_each_attribute(file: Path) -> None:
+    change = {row["attribute"]: row["change"] for row in rows(run("diff", file, "--recipe", "basic", "--json"))}
+    assert change["(0010,0010) PatientName"] == "replaced"
+    assert change["(0008,0016) SOPClassUID"] == "kept"
+    assert change["(0012,0062) PatientIdentityRemoved"] == "written"
+    assert change["(0008,1110) ReferencedStudySequence"] == "blanked"
+    assert change["(0008,1110) ReferencedStudySequence[0] (0008,1155) ReferencedSOPInstanceUID"] == "removed"
+    assert change["(7FE0,0010) PixelData"] == "kept"
+
+
+@pytest.mark.parametrize("words", [[], ["--json"]])
+def test_diff_masks_all_values(file: Path, words: list[str]) -> None:
+    result = run("diff", file, "--recipe", "mip", *words)
+    assert result.exit_code == 0
+    for value in ("QZNEEDLE", "JOHN", "PATIENT-77", "1.2.3.1"):
+        assert value not in result.stdout
+    assert "(13 characters)" in result.stdout
+
+
+@pytest.mark.parametrize("words", [["--reveal"], ["--reveal", "--json"]])
+def test_values_are_revealed_on_a_terminal_only(file: Path, words: list[str]) -> None:
+    result = run("diff", file, "--recipe", "mip", *words)
+    assert result.exit_code == 2
+    assert "QZNEEDLE" not in result.stdout
+    assert "terminal only" in result.stderr
+
+
+def test_values_are_revealed_on_a_terminal(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    cli.recipe.diff(file, recipe="mip", config=None, reveal=True, as_json=False)
+    assert "QZNEEDLE" in capsys.readouterr().out.replace("\n", "")
+
+
+def test_a_file_that_cannot_be_read_is_exit_1(tmp_path: Path) -> None:
+    assert run("diff", tmp_path / "absent.dcm").exit_code == 1
+
+
+def test_a_file_that_is_no_dicom_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text(f"notes on {NEEDLE}" * 40)
+    with pytest.raises(Failure) as error:
+        dry.instance(path)
+    assert error.value.outcome is Outcome.MALFORMED
+    assert "QZNEEDLE" not in str(error.value)
+
+
+# try
+
+
+def test_a_folder_that_comes_through_is_exit_0(file: Path) -> None:
+    result = run("try", file.parent, "--json")
+    assert result.exit_code == 0
+    assert rows(result) == [{"outcome": "de-identified", "files": 1, "why": ""}]
+
+
+def test_a_folder_says_how_many_fail_and_why(file: Path) -> None:
+    (file.parent / "deeper").mkdir()
+    for number in range(2):
+        (file.parent / "deeper" / f"notes{number}.txt").write_text(f"notes on {NEEDLE}")
+    (file.parent / "cut.dcm").write_bytes(file.read_bytes()[:-4])
+    result = run("try", file.parent, "--json")
+    assert result.exit_code == 1
+    assert {str(row["outcome"]): row["files"] for row in rows(result)} == {
+        "malformed": 2,
+        "de-identified": 1,
+        "incomplete": 1,
+    }
+    assert "QZNEEDLE" not in result.output
+
+
+def test_nothing_is_written_into_the_folder(file: Path) -> None:
+    before = {path: path.read_bytes() for path in file.parent.rglob("*")}
+    run("try", file.parent)
+    assert {path: path.read_bytes() for path in file.parent.rglob("*")} == before
+
+
+def test_an_empty_folder_and_none(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "no files" in run("try", tmp_path / "empty").stdout
+    assert run("try", tmp_path / "absent").exit_code == 1
+
+
+# What the tools stand on
+
+
+def test_changes_are_in_the_order_of_tags_and_hold_no_value_in_their_repr() -> None:
+    before = read(BODY, explicit=True)
+    changes = dry.changes(before, before)
+    assert all(change.same for change in changes)
+    assert [change.where for change in changes] == sorted(change.where for change in changes)
+    assert "QZNEEDLE" not in repr(changes)
+
+
+def test_a_dry_run_belongs_to_nobody() -> None:
+    assert dry.nobody().secret != dry.nobody().secret
+    assert len(dry.nobody().secret) == 32
