@@ -81,7 +81,7 @@ def prepare(config: Config) -> Node:
 
 def recipe_of(config: Config) -> Plan:
     """The compiled plan of the configured recipe; raises RecipeError with file and line."""
-    return compile_plan(load(config.recipe), Policy(protocols=dict(config.protocols)))
+    return compile_plan(load(config.recipe), Policy(dict(config.protocols), dict(config.variables)))
 
 
 def intake(node: Node, metrics: Metrics) -> Intake:

@@ -26,6 +26,7 @@ from scp.config.kinds import (
     Text,
     Title,
     Uids,
+    Variables,
 )
 from scp.config.security import Tls, UserIdentity
 
@@ -130,6 +131,9 @@ class Config(BaseSettings):
     sop_classes: Uids = Field(default=(), description="SOP Class UIDs accepted; none means every storage class.")
     protocols: Protocols = Field(
         default_factory=dict, description='Series descriptions kept: "as sent" = "as written", one a line.'
+    )
+    variables: Variables = Field(
+        default_factory=dict, description='Constants that recipes call var:NAME: NAME = "text", one a line.'
     )
     min_free_bytes: Bytes = Field(
         default=268_435_456, description="Room that stays free on the disks; below it C-STORE is answered A700."

@@ -139,3 +139,8 @@ Protocols = Annotated[
     AfterValidator(_frozen),
     Kind(r'a series description (1-50 characters, none of / * " $ ` \ ; and no ".." )'),
 ]
+Variables = Annotated[
+    Mapping[str, Annotated[str, Field(min_length=1, max_length=64)]],
+    AfterValidator(_frozen),
+    Kind("a text of 1-64 characters"),
+]

@@ -31,6 +31,7 @@ _TOKENS = {
     0x00200010: "func:visit_number",
 }
 _TIMES = {"retain-full-dates": "UNMODIFIED", "modified-dates": "MODIFIED"}
+_TEXT_VALUE = "(0040,A160)"
 _LONGITUDINAL = "(0028,0303)"
 _LAST: Mapping[str, str] = {
     "X": "REMOVE",
@@ -104,6 +105,8 @@ def option(name: str) -> str:
     """The recipe of one option, to be put on `basic`."""
     chosen = _OPTIONS[name]
     lines = list(_option(chosen))
+    if name == "clean-structured-content":
+        lines.append((f"REPLACE {_TEXT_VALUE} func:description", ""))  # E.1-1 names the sequence around it only
     if name in _TIMES:
         lines.append((f"ADD {_LONGITUDINAL} {_TIMES[name]}", ""))
     codes = [] if name in _UNVERIFIED else [chosen.code]
@@ -122,6 +125,7 @@ def research_mri() -> str:
     denied = [(f"REMOVE select:VR:{vr}", "") for vr in _DENIED if any(_unnamed(vr))]
     denied.append(("REMOVE select:VR:AS", ""))  # PatientAge inside sequences, where ADD does not reach
     denied += [(f"REPLACE {_write(tag)} {value}", "") for vr, value in _REPLACED.items() for tag in _unnamed(vr)]
+    denied.append(("BLANK PositionReferenceIndicator", ""))  # of type 2, and free text
     kept = [(f"KEEP {keyword}", "") for keyword in _KEPT if dictionary.TAGS[keyword] not in by_tag()]
     added = [(f"ADD {_LONGITUDINAL} MODIFIED", ""), *_method()]
     lines = [*denied, *kept, *found.values(), *added, *_option(_OPTIONS["retain-safe-private"])]

@@ -41,6 +41,9 @@ log_level = "debug"
 [protocols]
 "t1 mpr sag p2" = "T1 MPRAGE"
 
+[variables]
+site = "ANON"
+
 [limits]
 max_pdu_bytes = 1000
 max_instance_bytes = 1001
@@ -134,6 +137,7 @@ def test_every_setting_can_stand_in_the_file(written):
     )
     assert config.networks == (ip_network("10.0.0.0/8"), ip_network("fe80::/10"))
     assert dict(config.protocols) == {"t1 mpr sag p2": "T1 MPRAGE"}
+    assert dict(config.variables) == {"site": "ANON"}
     assert config.limits.artim_seconds == 1.5
     assert config.limits.max_unassociated_per_address == 1004
     assert not config.require_called_ae_title

@@ -14,7 +14,7 @@ from scp.config.fields import settings, variable
 KEYS = [key for key, _ in settings()]
 NUMBERS = [key for key, field in settings() if field.annotation in {int, float}]
 LISTS = ("peers", "networks", "sop_classes")
-TABLES = ("protocols",)
+TABLES = ("protocols", "variables")
 TEXTS = (
     "ae_title", "host", "http_host", "state", "export", "recipe", "layout", "consent", "log_format", "log_level",
     "tls.certificate", "tls.key", "tls.client_ca", "user_identity.check", "user_identity.passwords",
@@ -157,7 +157,7 @@ def test_of_file_and_variable_the_variable_is_blamed(tmp_path, key):
     if key[0] in {"host", "http_host", "recipe", "layout"}:
         wrong = ""
     else:
-        wrong = "[" if key[0] in {"peers", "protocols"} else "\x00"
+        wrong = "[" if key[0] in {"peers", "protocols", "variables"} else "\x00"
     path = write(tmp_path, ("port",), "104")
     with pytest.raises(ConfigError) as caught:
         load(path, {variable(key): wrong})
