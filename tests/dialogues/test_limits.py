@@ -210,9 +210,8 @@ def test_who_finds_no_room_is_not_read_from_until_there_is(node: Callable[..., N
         return Outcome.STORED if arrival.data else Outcome.FAILED
 
     size = 8 << 20
-    spoken = node(
-        limits=Limits(max_bytes_in_flight=size, stream_bytes=2 * size, in_flight_seconds=PATIENCE), answer=wait
-    )
+    limits = Limits(max_bytes_in_flight=size, stream_bytes=2 * size, in_flight_seconds=PATIENCE)
+    spoken = node(limits=limits, answer=wait)
     pdus = b"".join(pdu(4, pdv(3, 2 * (at == 63), bytes(size // 64 - 6))) for at in range(64))
     first, second = spoken.connect(), spoken.connect()
     with first.sock, second.sock:
