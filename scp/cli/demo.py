@@ -58,6 +58,7 @@ def demo(
             port=port,
             called=AE_TITLE,
             calling="DEMO-MODALITY",
+            attempts=3,
             progress=lambda done, _all: progress.update(task, completed=done),
         )
         progress.update(task, description="waiting until the visit is quiet", total=None)

@@ -26,22 +26,44 @@ def send(  # noqa: PLR0913  host, port and two titles are what DICOM needs
     called: str,
     calling: str,
     progress: Callable[[int, int], None] | None = None,
+    attempts: int = 1,
 ) -> list[int]:
     """Send the instances on one association and return their DIMSE statuses in order.
 
     `progress` hears how many of how many are answered. Data sets need `file_meta` with their transfer syntax. Raises
-    SendError without an association or when it breaks, ValueError for more than 128 kinds of instance.
+    SendError without an association or when it breaks, ValueError for more than 128 kinds of instance. With more
+    `attempts`, what was not answered is sent again on a new association: pynetdicom loses an answer now and then,
+    when its own reactor takes it off the queue.
     """
     entity = AE(ae_title=calling)
     entity.requested_contexts = contexts(instances)
+    statuses: list[int] = []
+    for left in reversed(range(attempts)):
+        try:
+            _send(entity, (host, port, called), instances, statuses, progress)
+            break
+        except SendError:
+            if not left:
+                raise
+    return statuses
+
+
+def _send(
+    entity: AE,
+    peer: tuple[str, int, str],
+    instances: Sequence[Dataset | Path],
+    statuses: list[int],
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    """Send what has no status yet, and append each that comes."""
+    host, port, called = peer
     connected: list[socket.socket] = []
     opened = (evt.EVT_CONN_OPEN, _opened, [connected])
     association = entity.associate(host, port, ae_title=called, evt_handlers=[opened])
-    statuses: list[int] = []
     try:
         if not association.is_established:
             raise SendError(f"{called} at {host}:{port} {_refusal(association) if connected else 'cannot be reached'}")
-        for status in _statuses(association, instances):
+        for status in _statuses(association, instances, len(statuses)):
             statuses.append(status)
             if progress is not None:
                 progress(len(statuses), len(instances))
@@ -49,7 +71,6 @@ def send(  # noqa: PLR0913  host, port and two titles are what DICOM needs
         if association.is_established:
             association.release()
         _close(association, connected)
-    return statuses
 
 
 def contexts(instances: Sequence[Dataset | Path]) -> list[PresentationContext]:
@@ -67,8 +88,8 @@ def _pair(instance: Dataset | Path) -> tuple[str, str]:
     return str(instance.SOPClassUID), str(instance.file_meta.TransferSyntaxUID)
 
 
-def _statuses(association: Association, instances: Sequence[Dataset | Path]) -> Iterator[int]:
-    for count, instance in enumerate(instances):
+def _statuses(association: Association, instances: Sequence[Dataset | Path], done: int) -> Iterator[int]:
+    for count, instance in enumerate(instances[done:], done):
         dataset = pydicom.dcmread(instance) if isinstance(instance, Path) else instance
         try:
             response = association.send_c_store(dataset)

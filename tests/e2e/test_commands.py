@@ -9,7 +9,7 @@ from scp.retrieve.send import send
 
 
 def push(node, *instances):
-    return send(list(instances), host="127.0.0.1", port=node.port, called="CLOAKROOM", calling="PACS")
+    return send(list(instances), host="127.0.0.1", port=node.port, called="CLOAKROOM", calling="PACS", attempts=3)
 
 
 def test_the_first_start_says_all_that_is_needed(node):

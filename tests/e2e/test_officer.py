@@ -13,7 +13,7 @@ pytestmark = pytest.mark.debian
 
 def test_the_officer_opens_what_was_sealed(node):
     original = mr(BurnedInAnnotation="YES")
-    send([original], host="127.0.0.1", port=node.port, called="CLOAKROOM", calling="PACS")
+    send([original], host="127.0.0.1", port=node.port, called="CLOAKROOM", calling="PACS", attempts=3)
     (entry,) = json.loads(node.command("quarantine", "list", "--json").stdout)
     file = json.loads(node.command("quarantine", "show", entry["id"], "--json").stdout)["file"]
     elsewhere = node.folder / "officer.key"
@@ -29,7 +29,9 @@ def test_the_officer_opens_what_was_sealed(node):
 
 
 def test_another_key_opens_nothing(node):
-    send([mr(BurnedInAnnotation="YES")], host="127.0.0.1", port=node.port, called="CLOAKROOM", calling="PACS")
+    send(
+        [mr(BurnedInAnnotation="YES")], host="127.0.0.1", port=node.port, called="CLOAKROOM", calling="PACS", attempts=3
+    )
     (entry,) = json.loads(node.command("quarantine", "list", "--json").stdout)
     file = json.loads(node.command("quarantine", "show", entry["id"], "--json").stdout)["file"]
     made = subprocess.run(["age-keygen"], check=True, capture_output=True, timeout=30).stdout

@@ -24,7 +24,8 @@ FILES = (
 
 def push(node, instances, **options):
     return send(
-        instances, **{"host": "127.0.0.1", "port": node.port, "called": "CLOAKROOM", "calling": "PACS", **options}
+        instances,
+        **{"host": "127.0.0.1", "port": node.port, "called": "CLOAKROOM", "calling": "PACS", "attempts": 3, **options},
     )
 
 

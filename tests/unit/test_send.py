@@ -5,8 +5,10 @@ import warnings
 
 import factories
 import pytest
+from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
 from pynetdicom import AE, evt
+from pynetdicom.association import Association
 
 from scp.retrieve.send import SendError, contexts, send
 
@@ -133,3 +135,26 @@ def test_more_kinds_than_an_association_has_room_for():
     assert len(contexts(images[:128])) == 128
     with pytest.raises(ValueError, match="129"):
         contexts(images)
+
+
+def test_what_was_not_answered_is_sent_again(peer, monkeypatch):
+    real, calls = Association.send_c_store, []
+
+    def losing(self, dataset, **options):
+        calls.append(dataset.SOPInstanceUID)
+        answer = real(self, dataset, **options)
+        if len(calls) == 2:
+            self.abort()
+            return Dataset()
+        return answer
+
+    monkeypatch.setattr(Association, "send_c_store", losing)
+    instances = [factories.mr(number) for number in range(3)]
+    assert push(peer, instances, attempts=2) == [0, 0, 0]
+    assert calls == [instances[number].SOPInstanceUID for number in (0, 1, 1, 2)]
+
+
+def test_attempts_come_to_an_end(peer, monkeypatch):
+    monkeypatch.setattr(Association, "send_c_store", lambda _self, _dataset: Dataset())
+    with pytest.raises(SendError, match="the association ended after 0 of 1"):
+        push(peer, [factories.mr()], attempts=3)
