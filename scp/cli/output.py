@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 DONE, NOT_FOUND, REFUSED = 0, 1, 2
+_WIDE = 240
 
 ConfigOption = Annotated[
     Path | None,
@@ -39,7 +40,7 @@ def listing(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_jso
         table.add_column(column.replace("_", " "), justify="right" if right else "left", overflow="fold")
     for row in kept:
         table.add_row(*["" if value is None else str(value) for value in row.values()])
-    Console().print(table)
+    _print(table)
 
 
 def record(fields: Mapping[str, Any], *, as_json: bool) -> None:
@@ -51,7 +52,13 @@ def record(fields: Mapping[str, Any], *, as_json: bool) -> None:
     for name, value in fields.items():
         shown = ", ".join(f"{key} {inner}" for key, inner in value.items()) if isinstance(value, dict) else value
         table.add_row(name.replace("_", " "), "" if shown in (None, "") else str(shown))
-    Console().print(table)
+    _print(table)
+
+
+def _print(table: Table) -> None:
+    """On a terminal as wide as it is; elsewhere as wide as it takes, so that no number is broken."""
+    console = Console()
+    console.print(table) if console.is_terminal else Console(width=_WIDE).print(table)
 
 
 def refuse(sentence: str, code: int) -> typer.Exit:
