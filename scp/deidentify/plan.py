@@ -123,7 +123,12 @@ class Plan:
 
     @property
     def streams(self) -> frozenset[int]:
-        """The kinds of pixel data that leave as they came, so that they need not be in memory."""
+        """The kinds of pixel data that leave as they came, so that they need not be in memory.
+
+        None where the recipe searches for values: they have to be looked for behind the pixels as well.
+        """
+        if self.searches:
+            return frozenset()
         kept = (tag for tag in PIXELS if (step := self.decisions.get(tag)) and step.action is Action.KEEP)
         return frozenset(kept) - self.added.keys()
 

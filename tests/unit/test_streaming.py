@@ -372,3 +372,12 @@ def test_pixels_that_the_recipe_removes_do_not_stream(tmp_path):
 def test_a_beginning_that_cannot_grow_is_a_defect():
     with pytest.raises(TypeError):
         examine(replace(arrival(), data=b"", rest=Rest(iter(()))))
+
+
+def test_a_recipe_that_searches_for_values_sees_the_whole_data_set(tmp_path):
+    recipe = tmp_path / "searching.dicom"
+    recipe.write_text(
+        "FORMAT dicom\n%values names\nFIELD PatientName\n%header\nREMOVE ALL\nREMOVE values:names\n"
+        "KEEP SOPClassUID\nREPLACE SOPInstanceUID func:uid\nKEEP PixelData\n"
+    )
+    assert recipe_of(Config(recipe=str(recipe))).streams == frozenset()
