@@ -2,6 +2,22 @@ import logging
 
 import pydicom.config
 import pytest
+from pynetdicom.association import Association
+from requestor import Checkpoint
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_answer_lost():
+    """The requestor of pynetdicom waits at a checkpoint without its race."""
+    made = Association.__init__
+
+    def make(association, *args, **kwargs):
+        made(association, *args, **kwargs)
+        association._reactor_checkpoint = Checkpoint(association)
+
+    Association.__init__ = make
+    yield
+    Association.__init__ = made
 
 
 @pytest.fixture(autouse=True)

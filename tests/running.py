@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -17,9 +18,15 @@ SECONDS = 30.0
 
 
 def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    """A port that nobody listens on, below those that the kernel hands to connections: none takes it meanwhile."""
+    while True:
+        port = secrets.choice(range(10_000, 32_000))
+        with socket.socket() as sock:
+            try:
+                sock.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def wait(come, what, seconds=SECONDS):
