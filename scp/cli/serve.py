@@ -87,6 +87,7 @@ def _run(node: build.Node, entrances: list[Entrance], users: Users | None, statu
     config = node.config
     prepare_process(config)
     metrics = declare_node(config.metrics_dir)
+    metrics.lost.set(node.recovered.report.lost)
     names = [*(f"worker-{number}" for number in range(1, config.workers + 1)), *OTHERS]
     board = Board(names, config.limits.max_associations)
     work = partial(_work, node, metrics, board, entrances, users)

@@ -79,6 +79,11 @@ class Plan:
         )
         object.__setattr__(self, "_tables", tables)
 
+    @property
+    def name(self) -> str:
+        """The recipe as the index names it on each row."""
+        return self.digest[:_DIGITS_OF_RECIPE]
+
     def identity(self, instance: Instance) -> Identity:
         """Whose visit the instance belongs to. Raises Failure UNIDENTIFIED without PatientID or StudyInstanceUID."""
         text = instance.dataset.text
@@ -153,7 +158,7 @@ class Plan:
             transfer_syntax=_written_as(arrival),
             series_number=_number(original.text(_SERIES_NUMBER)),
             instance_number=_number(original.text(_INSTANCE_NUMBER)),
-            recipe=self.digest[:_DIGITS_OF_RECIPE],
+            recipe=self.name,
             digest=content.digest,
             size=content.size,
             parts=content.parts,
