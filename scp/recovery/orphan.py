@@ -8,7 +8,7 @@ from pathlib import Path
 from struct import Struct, error
 
 from scp.bounds import Bounds
-from scp.dataset import read
+from scp.dataset import PIXEL_DATA, read
 from scp.db.index import Delivery
 from scp.db.writes import Row
 from scp.deidentify import part10
@@ -20,7 +20,8 @@ _GROUP_LENGTH = 12
 _SHORT = Struct("<HH2sH")
 _LONG = Struct("<I")
 _WITH_LONG = frozenset({b"OB"})
-_SOP_INSTANCE_UID, _PATIENT_ID, _SERIES_INSTANCE_UID = 0x00080018, 0x00100020, 0x0020000E
+_SOP_CLASS_UID, _SOP_INSTANCE_UID, _SERIES_INSTANCE_UID = 0x00080016, 0x00080018, 0x0020000E
+_NATIVE = "1.2.840.10008.1.2.1"  # this node writes no other without encapsulation
 
 
 class NotOursError(ValueError):
@@ -46,8 +47,8 @@ class Orphan:
             size = os.fstat(descriptor).st_size
             if size <= _META + _GROUP_LENGTH:
                 raise NotOursError("it is shorter than any file")
-            with mmap.mmap(descriptor, size, prot=mmap.PROT_READ) as data:
-                told = self._told(data, bounds)
+            # Closed when nothing looks into it any more: an exception's frames may.
+            told = self._told(mmap.mmap(descriptor, size, prot=mmap.PROT_READ), bounds)
         finally:
             os.close(descriptor)
         return {
@@ -70,15 +71,16 @@ class Orphan:
         expected = f"{visit(self.delivery.scan_research_id)}_"
         if not self.path.name.startswith(expected) or not self.path.name.endswith(f"_{unique(uid)}.dcm"):
             raise NotOursError("its name is not that of its content")
-        with memoryview(data) as whole, whole[len(head) :] as body:
-            try:
-                dataset = read(body, explicit=True, bounds=bounds)
-                found, series = dataset.text(_SOP_INSTANCE_UID), dataset.text(_SERIES_INSTANCE_UID)
-                dataset.data.release()
-            except Failure as failure:
-                raise NotOursError(failure.why) from failure
-        if found != uid:
+        try:
+            dataset = read(memoryview(data)[len(head) :], explicit=True, bounds=bounds)
+            found = [dataset.text(tag) for tag in (_SOP_CLASS_UID, _SOP_INSTANCE_UID, _SERIES_INSTANCE_UID)]
+        except Failure as failure:
+            raise NotOursError(failure.why) from failure
+        if found[:2] != [sop_class, uid]:
             raise NotOursError("its data set is another instance's")
+        pixels, series = dataset.find(PIXEL_DATA), found[2]
+        if pixels and (pixels.end == pixels.stop) != (syntax == _NATIVE):
+            raise NotOursError("its pixel data is not encoded as its transfer syntax says")
         return {"sop_instance_uid": uid, "series_uid": series, "sop_class_uid": sop_class, "transfer_syntax": syntax}
 
 

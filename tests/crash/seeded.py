@@ -4,6 +4,7 @@ import os
 import stat
 import threading
 import time
+from pathlib import Path
 
 from scp.db.engine import Engine
 from scp.db.index import Index, Recorded
@@ -13,11 +14,12 @@ from scp.recovery import Recovery
 
 
 def no_file_fsync() -> None:
-    """Files get their names and rows before their bytes are durable."""
+    """Instances get their names and rows before their bytes are durable."""
     fsync = os.fsync
 
     def careless(descriptor: int) -> None:
-        if stat.S_ISDIR(os.fstat(descriptor).st_mode) or "/export/" not in os.readlink(f"/proc/self/fd/{descriptor}"):
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        if "export" not in path.parts or stat.S_ISDIR(os.fstat(descriptor).st_mode):
             fsync(descriptor)
 
     os.fsync = careless
