@@ -192,11 +192,8 @@ class Glance:
             self.index.listing("totals")
         except Failure:
             found.append("the index does not answer")
-        try:
-            if min(self.free_bytes().values()) < self.config.min_free_bytes:
-                found.append("a disk is filled up to min_free_bytes")
-        except OSError:
-            found.append("a disk does not say how much room it has")
+        if why := closed(self.config):
+            found.append(why)
         return found
 
 
@@ -208,6 +205,15 @@ def glance(config: Config) -> Glance:
 def free_bytes(config: Config) -> dict[str, int]:
     """What is left on the disk of each folder that is written to, by its name in the configuration."""
     return {name: shutil.disk_usage(getattr(config, name)).free for name in ("export", "state")}
+
+
+def closed(config: Config) -> str:
+    """Why no instance may come in just now, "" if one may; it opens again by itself when there is room."""
+    try:
+        full = min(free_bytes(config).values()) < config.min_free_bytes
+    except OSError:
+        return "a disk does not say how much room it has"
+    return "the disk is filled up to min_free_bytes" if full else ""
 
 
 def warnings(config: Config) -> list[str]:

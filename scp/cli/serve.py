@@ -119,6 +119,7 @@ def _work(  # noqa: PLR0913, PLR0917  a process is handed everything at once
         take=build.intake(node, metrics).take,
         metrics=metrics,
         users=users,
+        closed=partial(build.closed, config),
     )
     run_worker(entrances, door, board, slot)
 

@@ -152,6 +152,10 @@ class Index:
         """File names of a delivery and the SHA-256 each file must have."""
         return {row["file_name"]: row["digest"] for row in self._engine.rows("delivery_files", _key(delivery))}
 
+    def names(self, delivery: Delivery) -> dict[str, bytes]:
+        """File names of a delivery as `files` gives them, without their digests, in no order: some times as quick."""
+        return dict.fromkeys((row[0] for row in self._engine.rows("delivery_names", _key(delivery))), b"")
+
     def deliveries(self) -> list[Standing]:
         """Every delivery there ever was, with its state and place."""
         rows = self._engine.rows("deliveries")

@@ -81,6 +81,9 @@ ORDER BY scan_research_id, number
 SELECT file_name, digest, size FROM instance
 WHERE scan_research_id = :scan_research_id AND delivery = :number ORDER BY file_name
 
+-- name: delivery_names
+SELECT file_name FROM instance WHERE scan_research_id = :scan_research_id AND delivery = :number
+
 -- name: begin_publishing
 UPDATE delivery SET state = 'publishing', path = :path
 WHERE scan_research_id = :scan_research_id AND number = :number AND state IN ('receiving', 'publishing')
