@@ -9,7 +9,7 @@ from functools import partial
 
 import typer
 
-from scp import __version__, admission, build, log, web
+from scp import __version__, admission, build, log, memory, web
 from scp.cli.output import ConfigOption
 from scp.config import Config, load, prepare_process
 from scp.config.fields import variable
@@ -35,6 +35,7 @@ def serve(config: ConfigOption = None) -> None:
     and ports. What is not in order is one sentence, and nothing is started. The log goes to stderr.
     """
     settings = load(config)
+    memory.close()
     log.configure(settings.log_format, settings.log_level)
     held = credentials.read(settings)
     entrances = _entrances(settings, held)

@@ -216,6 +216,11 @@ class Index:
         }
         return bool(self._commit(Write("quarantine", row))["new"])
 
+    def forget_quarantine(self, entry: str) -> bool:
+        """Forget a sealed original, whose file goes next; False when there is none of this id."""
+        with self._engine.write():
+            return bool(self._engine.change("forget_quarantine", {"id": entry}))
+
     def listing(self, query: str, **parameters: str | int) -> list[dict[str, Any]]:
         """Rows of a listing query (visits, visit_deliveries, visit_series, quarantine ...) as plain dicts."""
         return [dict(row) for row in self._engine.rows(query, parameters)]

@@ -130,6 +130,9 @@ INSERT INTO quarantine (id, outcome, why, fingerprint, size, received_at)
 VALUES (:id, :outcome, :why, :fingerprint, :size, :now)
 ON CONFLICT DO NOTHING
 
+-- name: forget_quarantine
+DELETE FROM quarantine WHERE id = :id
+
 -- name: quarantine
 SELECT id, outcome, why, size, received_at FROM quarantine ORDER BY received_at, id
 
