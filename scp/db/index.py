@@ -216,6 +216,11 @@ class Index:
         }
         return bool(self._commit(Write("quarantine", row))["new"])
 
+    def forget_sources(self) -> int:
+        """Forget the fingerprints of all originals, which a new key makes useless; each is named again by a re-send."""
+        with self._engine.write():
+            return self._engine.change("forget_sources")
+
     def forget_quarantine(self, entry: str) -> bool:
         """Forget a sealed original, whose file goes next; False when there is none of this id."""
         with self._engine.write():
