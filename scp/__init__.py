@@ -11,11 +11,14 @@ store/       durable files; the sealed quarantine
 db/          all SQL: the index (pseudonymous) and the linkage (identified, encrypted, apart)
 steward/     publishes a visit once it is quiet
 retrieve/    the back door: where this node is the requestor
+verify/      holds the index against the disks
+recovery/    what a start puts right before it serves
 web/         /metrics, /healthz, /readyz
 cli/         one file a verb
 
-outcome (the table of answers), instance and dataset (the types), config, metrics and log stand below them all;
-build is the only place where the parts are put together.
+outcome (the table of answers), instance and dataset (the types), config, metrics, log, memory and faults (failpoints)
+stand below them all;
+build is the only place where the parts are put together; upkeep is what an operator does to a node beside serving.
 """
 
 __version__ = "0.1.0"

@@ -5,7 +5,8 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -33,7 +34,6 @@ from scp.steward.steward import Steward
 from scp.store import keys
 from scp.store.quarantine import Quarantine
 from scp.store.staging import Staging
-from scp.verify import Audit
 
 _LOCK_SECONDS = 5.0
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -89,63 +89,6 @@ def recover(config: Config, index: Index, officer: str) -> Recovered:
     quarantine.prepare()
     publisher = Publisher(config.export, staging, index, layout_of(config))
     return Recovery(config.export, index, quarantine, publisher, index.recipe(), bounds(config)).run()
-
-
-def repair(config: Config) -> Recovered:
-    """What a start does before it serves, at an operator's word; raises StartError while a node runs."""
-    if not config.state.exists() or not config.index_path.exists():
-        raise StartError(f"{config.index_path}: no node has run here yet")
-    lock = _lock(config.state / "node.lock")
-    index = Index(config.index_path)
-    try:
-        return recover(config, index, keys.load(config.keys).officer)
-    finally:
-        index.close()
-        os.close(lock)
-
-
-def rotate(config: Config) -> int:
-    """Bring the linkage under a new key, wherever an earlier attempt stopped; returns how many subjects there are.
-
-    Raises StartError while a node runs, KeyFileError, DatabaseError and Failure.
-    """
-    if not config.linkage_path.exists():
-        raise StartError(f"{config.linkage_path}: no node has run here yet")
-    lock = _lock(config.state / "node.lock")
-    before, index = Linkage(config.linkage_path, keys.load(config.keys).linkage), Index(config.index_path)
-    after = Linkage(config.linkage_path, key := keys.next_linkage(config.keys))
-    try:
-        if not after.fits():
-            before.open()
-            index.forget_sources()
-            before.rekey(key)
-        subjects, _ = after.counts()
-        keys.rotated(config.keys)
-    finally:
-        for held in (before, after, index):
-            held.close()
-        os.close(lock)
-    return subjects
-
-
-def key_troubles(config: Config) -> list[str]:
-    """What is wrong with the keys beyond what `keys.load` refuses, one sentence each."""
-    held, found = keys.load(config.keys), []
-    if config.linkage_path.exists():
-        linkage = Linkage(config.linkage_path, held.linkage)
-        if not linkage.fits():
-            found.append(f"{config.linkage_path} was made with another linkage.key")
-        linkage.close()
-    if keys.rotating(config.keys):
-        found.append("a rotation was begun and not finished: run `cloakroom keys rotate` again")
-    if held.private_half is not None:
-        found.append(f"{held.private_half} opens the quarantine; move it to the data-protection officer")
-    return found
-
-
-def audit(config: Config, *, digests: bool) -> Audit:
-    """What `cloakroom verify` looks with."""
-    return Audit(config.export, config.quarantine, Index(config.index_path), digests, running=is_running(config))
 
 
 def recipe_of(config: Config) -> Plan:
@@ -305,6 +248,18 @@ def _keys(config: Config) -> Sequence[Path]:
     if keys.missing(config.keys) and not config.linkage_path.exists() and not config.index_path.exists():
         return keys.init(config.keys)
     return ()
+
+
+@contextmanager
+def alone(config: Config) -> Iterator[None]:
+    """Hold the node's lock, so that none runs meanwhile; raises StartError where one does, or none ever did."""
+    if not config.index_path.exists():
+        raise StartError(f"{config.index_path}: no node has run here yet")
+    lock = _lock(config.state / "node.lock")
+    try:
+        yield
+    finally:
+        os.close(lock)
 
 
 def _lock(path: Path, waiting: Callable[[float], None] = time.sleep) -> int:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from scp import build
+from scp import upkeep
 from scp.cli.output import NOT_FOUND, ConfigOption
 from scp.config import load
 from scp.store import keys
@@ -42,7 +42,7 @@ def check(config: ConfigOption = None) -> None:
     Exit code 0 when all is in order, 1 when something should be done, 2 when a key cannot be used.
     """
     settings = load(config)
-    troubles = build.key_troubles(settings)
+    troubles = upkeep.key_troubles(settings)
     for trouble in troubles:
         typer.echo(trouble)
     if troubles:
@@ -58,7 +58,7 @@ def rotate(config: ConfigOption = None) -> None:
     are backups that were made with it, and escrow the new one. Stopped half-way, it goes on when it is run again.
     """
     settings = load(config)
-    subjects = build.rotate(settings)
+    subjects = upkeep.rotate(settings)
     typer.echo(f"the linkage of {subjects} subjects is sealed under a new {settings.keys / 'linkage.key'}")
 
 

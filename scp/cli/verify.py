@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from scp import build
+from scp import upkeep
 from scp.cli.output import NOT_FOUND, ConfigOption, JsonOption, record, refuse
 from scp.config import load
 from scp.recovery import Recovered
@@ -38,8 +38,8 @@ def verify(
     settings = load(config)
     if not settings.index_path.exists():
         raise refuse(f"{settings.index_path}: no node has run here yet", NOT_FOUND)
-    repaired = build.repair(settings) if repair else None
-    audit = build.audit(settings, digests=not quick)
+    repaired = upkeep.repair(settings) if repair else None
+    audit = upkeep.audit(settings, digests=not quick)
     with _progress() as told:
         report = audit.run(told)
     _say(report, repaired, as_json=as_json)

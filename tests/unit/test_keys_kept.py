@@ -9,7 +9,7 @@ from pyrage import decrypt, x25519
 from typer.testing import CliRunner
 from writing import writing
 
-from scp import build, cli
+from scp import build, cli, upkeep
 from scp.config import Config
 from scp.db.engine import DatabaseError
 from scp.db.index import Index
@@ -115,10 +115,10 @@ def test_a_rotation_that_was_stopped_goes_on(config, monkeypatch, stopped):
     with monkeypatch.context() as patch:
         patch.setattr(owner, stopped, stop)
         with pytest.raises(KeyboardInterrupt):
-            build.rotate(config)
+            upkeep.rotate(config)
     assert keys.rotating(config.keys)
-    assert any("run `cloakroom keys rotate` again" in trouble for trouble in build.key_troubles(config))
-    assert build.rotate(config) == 1
+    assert any("run `cloakroom keys rotate` again" in trouble for trouble in upkeep.key_troubles(config))
+    assert upkeep.rotate(config) == 1
     assert push(config, mr()) == [Outcome.UNCHANGED]
 
 
@@ -126,13 +126,13 @@ def test_no_rotation_under_a_running_node(config, monkeypatch):
     node = build.prepare(config)
     monkeypatch.setattr(build, "_LOCK_SECONDS", 0.05)
     with pytest.raises(build.StartError, match="another node runs"):
-        build.rotate(config)
+        upkeep.rotate(config)
     os.close(node.lock)
 
 
 def test_no_rotation_where_nothing_is(config):
     with pytest.raises(build.StartError, match="no node has run here yet"):
-        build.rotate(config)
+        upkeep.rotate(config)
 
 
 def test_check_says_what_should_be_done(config):

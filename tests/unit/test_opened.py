@@ -13,7 +13,7 @@ from pyrage import encrypt, x25519
 from typer.testing import CliRunner
 from writing import writing
 
-from scp import build, cli
+from scp import build, cli, upkeep
 from scp.config import Config
 from scp.db.index import Index
 from scp.instance import Arrival, Peer
@@ -165,7 +165,7 @@ def test_a_rejection_that_was_interrupted_is_seen_again(node):
     (entry,) = intake.index.listing("quarantine")
     assert intake.index.forget_quarantine(entry["id"])
     assert not intake.index.forget_quarantine(entry["id"])
-    found = build.audit(config, digests=True).run().counts
+    found = upkeep.audit(config, digests=True).run().counts
     assert found == {}  # the node holds its lock, so that this may yet go
     index = Index(config.index_path)
     assert build.recover(config, index, keys.load(config.keys).officer).listed == 1

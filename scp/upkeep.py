@@ -1,0 +1,60 @@
+"""What an operator does to a node's state beside serving: look through it, put it right, bring it under a new key."""
+
+from scp import build
+from scp.config import Config
+from scp.db.index import Index
+from scp.db.linkage import Linkage
+from scp.recovery import Recovered
+from scp.store import keys
+from scp.verify import Audit
+
+
+def audit(config: Config, *, digests: bool) -> Audit:
+    """What `cloakroom verify` looks with."""
+    return Audit(config.export, config.quarantine, Index(config.index_path), digests, running=build.is_running(config))
+
+
+def repair(config: Config) -> Recovered:
+    """What a start does before it serves, at an operator's word; raises StartError while a node runs."""
+    with build.alone(config):
+        index = Index(config.index_path)
+        try:
+            return build.recover(config, index, keys.load(config.keys).officer)
+        finally:
+            index.close()
+
+
+def rotate(config: Config) -> int:
+    """Bring the linkage under a new key, wherever an earlier attempt stopped; returns how many subjects there are.
+
+    Raises StartError while a node runs, KeyFileError, DatabaseError and Failure.
+    """
+    with build.alone(config):
+        before, index = Linkage(config.linkage_path, keys.load(config.keys).linkage), Index(config.index_path)
+        after = Linkage(config.linkage_path, key := keys.next_linkage(config.keys))
+        try:
+            if not after.fits():
+                before.open()
+                index.forget_sources()
+                before.rekey(key)
+            subjects, _ = after.counts()
+            keys.rotated(config.keys)
+        finally:
+            for held in (before, after, index):
+                held.close()
+    return subjects
+
+
+def key_troubles(config: Config) -> list[str]:
+    """What is wrong with the keys beyond what `keys.load` refuses, one sentence each."""
+    held, found = keys.load(config.keys), []
+    if config.linkage_path.exists():
+        linkage = Linkage(config.linkage_path, held.linkage)
+        if not linkage.fits():
+            found.append(f"{config.linkage_path} was made with another linkage.key")
+        linkage.close()
+    if keys.rotating(config.keys):
+        found.append("a rotation was begun and not finished: run `cloakroom keys rotate` again")
+    if held.private_half is not None:
+        found.append(f"{held.private_half} opens the quarantine; move it to the data-protection officer")
+    return found
