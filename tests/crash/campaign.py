@@ -12,7 +12,7 @@ from pathlib import Path
 TESTS = Path(__file__).parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS / "crash")]
 
-from house import House, Kill  # noqa: E402  the path comes first
+from house import NEEDLE, House, Kill  # noqa: E402  the path comes first
 from power import Disk  # noqa: E402
 
 from scp import faults  # noqa: E402
@@ -127,6 +127,8 @@ def cut(count: int, seed: int, bug: Callable[[], object] | None = None, told: Sa
             house.bug = bug or house.bug
             heard = house.live(range(first, first + 4 * NEW), after=chance.uniform(0.15, 0.7))
             disk.cut()
+            if plain := disk.holds(NEEDLE):
+                return [f"cut {number} of seed {seed}: an identifier at byte {plain} of the device"]
             disk.mount()
             answers |= heard.answers
             if wrong := started(house) or house.check(answers):

@@ -6,6 +6,7 @@ would answer on the wire it writes to a pipe.
 
 import hashlib
 import os
+import re
 import select
 import signal
 import sys
@@ -57,6 +58,7 @@ def _template() -> Arrival:
 
 
 NEEDLES = needles(0)
+NEEDLE = re.compile(rb"Qz[0-9A-F]{9}K")  # any of them
 _LAST = 12 + len(_PIXELS)  # the pixel data with its header
 # The functional groups, which the recipe keeps, in disguise (PS3.5 6.2.2), with what it keeps nowhere inside.
 _UNKNOWN = explicit(

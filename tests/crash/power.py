@@ -4,6 +4,8 @@ What the file system still holds in memory is lost, as it is with the machine; a
 modelled. Needs root and a free loop device.
 """
 
+import mmap
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -56,6 +58,12 @@ class Disk:
         self.unmount()
         copy.replace(self.image)
         self.cuts += 1
+
+    def holds(self, pattern: re.Pattern[bytes]) -> int:
+        """Where the device, free blocks and journal included, holds something like this; 0 for nowhere."""
+        with self.image.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as data:
+            found = pattern.search(data)
+            return found.start() if found else 0
 
     def _written(self) -> tuple[str, ...]:
         """Counters of what the device was given, and of what is under way at it (Documentation/block/stat)."""

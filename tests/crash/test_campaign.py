@@ -1,12 +1,14 @@
 """The campaigns in small: they find nothing in the product, and each seeded bug; .ci/run has more of them."""
 
 import random
+import re
 import subprocess
+import time
 
 import campaign
 import pytest
 import seeded
-from house import A_VISIT, NEEDLES, House, Kill, instance, pixels
+from house import A_VISIT, NEEDLE, NEEDLES, House, Kill, instance, pixels
 from power import Disk
 
 from scp import faults
@@ -66,6 +68,38 @@ def test_power_cuts_find_a_bug(bug):
     assert campaign.cut(12, seed=1, bug=bug, told=silent)
 
 
+def test_every_needle_looks_like_one():
+    assert all(NEEDLE.fullmatch(needle) for needle in NEEDLES)
+
+
+def test_the_device_is_searched(monkeypatch):
+    monkeypatch.setattr(campaign, "NEEDLE", re.compile(b"P0000000000000[0-9]{2}"))  # which is what the pixels are
+    (wrong,) = campaign.cut(8, seed=1, told=silent)
+    assert "of the device" in wrong
+
+
+def test_a_clock_that_is_set_while_the_node_runs(tmp_path):
+    """Forth and back by up to an hour, at every look: nothing is lost, and what is quiet is published in the end."""
+    house = House(tmp_path)
+    chance, real = random.Random(5), time.time  # noqa: S311
+
+    def jump():
+        time.time = lambda: real() + chance.uniform(-3600, 3600)
+
+    house.bug = jump
+    told = house.live(range(60), [Kill("worker", "files.linked"), Kill("writer", "index.committed")])
+    assert told.died["ended"] == 1
+    assert house.recover()
+    assert house.check(told.answers) == []
+    house.bug = lambda: None
+    with house.index() as index:
+        index._engine._database().execute("UPDATE delivery SET last_arrival = 1")
+    house.live([0])
+    with house.index() as index:
+        assert index.in_state("receiving") == []
+    assert house.check(told.answers) == []
+
+
 def test_a_disk_keeps_what_was_synced_and_only_that(tmp_path):
     with Disk(tmp_path) as disk:
         kept = disk.mount() / "kept"
@@ -73,6 +107,8 @@ def test_a_disk_keeps_what_was_synced_and_only_that(tmp_path):
         subprocess.run(["sync", "-f", str(kept)], check=True)
         (disk.mount() / "lost").write_bytes(b"l" * 5000)
         disk.cut()
+        assert disk.holds(re.compile(b"k{5000}"))
+        assert not disk.holds(re.compile(b"l{5000}"))
         folder = disk.mount()
         assert (folder / "kept").read_bytes() == b"k" * 5000
         assert not (folder / "lost").exists()
