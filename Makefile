@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help install dev run demo test test-debian test-cluster cluster lint format bench fuzz recipes lock clean
+.PHONY: help install dev run demo test test-debian test-cluster cluster image lint format bench fuzz recipes lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,6 +49,9 @@ test-cluster: $(VENV)/.cluster ## the tests of image, chart, dashboards and stat
 
 cluster: dev ## write the chart's values, schema and README, the alerts and the dashboard
 	$(BIN)/python -m cluster
+
+image: ## build the image with buildah (IMAGE=name, BASE_IMAGE=base; BOOTSTRAP=1 without a registry)
+	docker/image.sh
 
 lint: dev ## formatter, ruff, mypy --strict, layering, spelling
 	$(BIN)/ruff format --check .

@@ -1,9 +1,9 @@
-"""Writes what is made by code, and with --check says whether it is as written: `python -m cluster`."""
+"""Writes what is made by code: `python -m cluster`; a test compares it with what is committed."""
 
 import sys
 from pathlib import Path
 
-from cluster import chart
+from cluster import alerts, chart, dashboard
 
 ROOT = Path(__file__).parents[1]
 
@@ -14,6 +14,12 @@ def files() -> dict[str, str]:
         "helm/cloakroom/values.yaml": chart.values_yaml(),
         "helm/cloakroom/values.schema.json": chart.schema(),
         "helm/cloakroom/README.md": chart.readme(),
+        "helm/cloakroom/files/alerts.yaml": alerts.rules(),
+        "helm/cloakroom/files/dashboard.json": dashboard.dashboard(),
+        "docker/alerts.yaml": alerts.rules(),
+        "docker/grafana/dashboards/cloakroom.json": dashboard.dashboard(),
+        "docs/runbooks/README.md": alerts.index(),
+        **{f"docs/runbooks/{alert.name}.md": alerts.runbook(alert) for alert in alerts.ALERTS},
     }
 
 
