@@ -18,6 +18,7 @@ from scp.config.kinds import (
     Folder,
     Kind,
     Networks,
+    OptionalFile,
     Port,
     Protocols,
     Seconds,
@@ -97,7 +98,10 @@ class Config(BaseSettings):
     host: Text = Field(default="127.0.0.1", description="Address the DICOM port is bound to.")
     port: Port = Field(default=11112, description="DICOM port.")
     http_host: Text = Field(default="127.0.0.1", description="Address the status port is bound to.")
-    http_port: Port = Field(default=8080, description="Status port: /metrics, /healthz, /readyz.")
+    http_port: Port = Field(default=8080, description="Status port: status page, /metrics, /healthz, /readyz.")
+    http_token: OptionalFile = Field(
+        default="", description="File of a bearer token that the status page and /metrics then ask for."
+    )
     workers: Annotated[Count, Shown("the CPUs it may use, at most 4")] = Field(
         default_factory=_workers, description="Worker processes that serve associations."
     )
