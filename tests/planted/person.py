@@ -100,7 +100,7 @@ class Needles:
         self._folded = [form for word in _words(person, kinds) for form in _encoded(word.lower())]
         self._exact: list[bytes] = []
         self._numbers: list[bytes] = []
-        if script and "person" in kinds:
+        if script:
             self._exact += SCRIPTS[script].forms(*person.native(script))
         if "uid" in kinds:
             self._exact.append(f"{_ROOT}.".encode())

@@ -1,20 +1,15 @@
 """The planted corpus through every recipe: what is hidden in an instance stands in no byte of what leaves."""
 
 from collections import Counter
-from functools import cache
-from importlib.util import find_spec
 
 import pytest
 from planted import KINDS, PLACES, Needles, Person, Place, Sent, send
+from planted.against import GUARDED, hidden_kinds, is_kept, plan_of
 from planted.place import IMPLICIT
 
 from scp.dataset import read
-from scp.deidentify.compile import Policy
-from scp.deidentify.compile import compile as compile_plan
 from scp.deidentify.plan import Plan
 from scp.deidentify.profile import OPTIONS
-from scp.deidentify.recipe import load
-from scp.deidentify.step import Action
 from scp.instance import Arrival, DeidentifiedInstance, Instance, Peer, Subject
 from scp.layouts.names import file_name
 from scp.outcome import Failure
@@ -32,41 +27,6 @@ COMBINED = [f"basic,{option.name}" for option in OPTIONS] + [
     "research-mri,retain-device-identity",
     "research-mri,retain-uids",
 ]
-SAID_TO_STAY = {
-    "mip": {"age"},
-    "mip-strict": {"age"},
-    "research-mri": {"time"},
-    "modified-dates": {"time"},
-    "retain-full-dates": {"date", "time"},
-    "retain-uids": {"uid"},
-    "retain-device-identity": {"device"},
-    "retain-institution-identity": {"institution"},
-    "retain-patient-characteristics": {"age"},
-}
-"""What a recipe says that it leaves: nothing of that kind is hidden from it, everything else is looked for."""
-GUARDED = find_spec("scp.deidentify.guard") is not None
-"""Without the residual guard, what is written into attributes that a recipe keeps stays there."""
-
-
-@cache
-def plan_of(recipe: str) -> Plan:
-    return compile_plan(load(recipe), Policy({}))
-
-
-def hidden_kinds(recipe: str) -> frozenset[str]:
-    return frozenset(KINDS).difference(*(SAID_TO_STAY.get(layer, ()) for layer in recipe.split(",")))
-
-
-def is_kept(place: Place, plan: Plan) -> bool:
-    """Whether the recipe keeps an attribute into which the place writes."""
-
-    def does(tag: int, action: Action) -> bool:
-        return tag in plan.decisions and plan.decisions[tag].action is action
-
-    public = any(
-        does(path[-1], Action.KEEP) and all(does(tag, Action.RECURSE) for tag in path[:-1]) for path in place.paths
-    )
-    return public or any(key in plan.private for key in place.private)
 
 
 def made(plan: Plan, sent: Sent) -> DeidentifiedInstance:
