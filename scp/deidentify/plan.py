@@ -2,7 +2,8 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -28,6 +29,7 @@ _STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID = 0x0020000D, 0x0020000E
 _SERIES_NUMBER, _INSTANCE_NUMBER = 0x00200011, 0x00200013
 _IMPLICIT, _EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 _UNREADABLE = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"})  # deflated, big endian
+_OVERLAYS, _OVERLAY_BIT_POSITION = range(0x6000, 0x6100), 0x0102
 _IS = re.compile(r"\+?\d{1,12}", re.ASCII)
 _LARGEST_IS = 2**31 - 1
 _DIGITS_OF_RECIPE = 16
@@ -237,9 +239,20 @@ def _name(rule: Rule) -> str:
 def _check_encoding(dataset: DataSet, transfer_syntax: str) -> None:
     if transfer_syntax in _UNREADABLE:
         raise Failure(Outcome.NOT_DEIDENTIFIED, "deflated and big endian data sets are not read")
+    if any(value.strip(b"\0") for value in _overlay_positions(dataset)):
+        raise Failure(Outcome.NOT_DEIDENTIFIED, "an overlay is embedded in the pixel data")
     pixels = dataset.find(PIXEL_DATA)
     if pixels and (pixels.end == pixels.stop) != (transfer_syntax in {_IMPLICIT, _EXPLICIT}):
         raise Failure(Outcome.MALFORMED, "the pixel data is not encoded as the transfer syntax says")
+
+
+def _overlay_positions(dataset: DataSet) -> Iterator[bytes]:
+    """OverlayBitPosition of each overlay: not 0 where its bits are those of the pixels that stay (PS3.5 8.1.2)."""
+    for element in dataset.elements[bisect_left(dataset.elements, (_OVERLAYS[0] << 16,)) :]:
+        if element.tag >> 16 not in _OVERLAYS:
+            return
+        if element.tag & 0xFFFF == _OVERLAY_BIT_POSITION:
+            yield bytes(dataset.data[element.value : element.end])
 
 
 def _number(text: str) -> int:
