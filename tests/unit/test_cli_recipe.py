@@ -81,7 +81,7 @@ def test_diff_shows_what_becomes_of_each_attribute(file: Path) -> None:
     assert change["(0010,0010) PatientName"] == "replaced"
     assert change["(0008,0016) SOPClassUID"] == "kept"
     assert change["(0012,0062) PatientIdentityRemoved"] == "written"
-    assert change["(0008,1110) ReferencedStudySequence"] == "blanked"
+    assert change["(0008,0020) StudyDate"] == "blanked"
     assert change["(0008,1110) ReferencedStudySequence[0] (0008,1155) ReferencedSOPInstanceUID"] == "removed"
     assert change["(7FE0,0010) PixelData"] == "kept"
 
