@@ -241,6 +241,8 @@ def _check_encoding(dataset: DataSet, transfer_syntax: str) -> None:
         raise Failure(Outcome.NOT_DEIDENTIFIED, "deflated and big endian data sets are not read")
     if any(value.strip(b"\0") for value in _overlay_positions(dataset)):
         raise Failure(Outcome.NOT_DEIDENTIFIED, "an overlay is embedded in the pixel data")
+    if sum(dataset.find(tag) is not None for tag in PIXELS) > 1:
+        raise Failure(Outcome.MALFORMED, "there is pixel data of more than one kind")  # PS3.3 C.7.6.3, C.7.6.24
     pixels = dataset.find(PIXEL_DATA)
     if pixels and (pixels.end == pixels.stop) != (transfer_syntax in {_IMPLICIT, _EXPLICIT}):
         raise Failure(Outcome.MALFORMED, "the pixel data is not encoded as the transfer syntax says")
