@@ -98,7 +98,7 @@ def _run(node: build.Node, entrances: list[Entrance], users: Users | None, statu
         STEWARD: partial(_steward, node, metrics, board, config.workers + 1),
         WEB: partial(_web, node, metrics, board, config.workers + 2, status),
     }
-    children += [Child(name, others[name]) for name in OTHERS]
+    children += [Child(name, others[name], watched=name == WRITER) for name in OTHERS]
     watch = Watch(config.limits.hung_seconds, metrics.limits.labels("hung_seconds").inc)
     listeners = [entrance.listener for entrance in entrances]
     return supervise(listeners, children, board, drain_timeout=config.limits.drain_seconds, watch=watch)
