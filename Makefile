@@ -37,7 +37,7 @@ demo: install ## a node, a made-up patient's head study sent to it, and what bec
 test: dev ## all tests that need nothing but Python
 	$(BIN)/python -m pytest
 
-test-debian: dev ## the tests that need Debian's programs (apt-get install age dcmtk libgdcm-tools odil orthanc)
+test-debian: dev ## the tests that need Debian's programs (apt-get install age dcmtk dicom3tools libgdcm-tools odil orthanc)
 	$(BIN)/python -m pytest -m debian
 
 $(VENV)/.cluster: requirements-cluster.lock $(VENV)/.dev
