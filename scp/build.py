@@ -6,7 +6,7 @@ import shutil
 import socket
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -104,6 +104,11 @@ def intake(node: Node, metrics: Metrics) -> Intake:
         bounds=bounds(config),
         streams=node.plan.streams,
     )
+
+
+def replanned(intake: Intake, plan: Plan) -> Intake:
+    """The same walk with another recipe."""
+    return replace(intake, identity=plan.identity, deidentify=plan.deidentify, streams=plan.streams)
 
 
 def bounds(config: Config) -> Bounds:
