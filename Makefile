@@ -63,7 +63,7 @@ lint: dev ## formatter, ruff, mypy --strict, layering, spelling
 format: dev ## let the formatter have its way
 	$(BIN)/ruff format .
 
-bench: dev ## figures on this machine as ratios to peers, into docs/performance.md (about an hour; QUICK=1: some minutes)
+bench: dev ## figures on this machine as ratios to peers, into docs/performance.md (about half an hour; QUICK=1: some minutes)
 	$(BIN)/python -m bench $(if $(QUICK),--quick) $(BENCH)
 
 fuzz: dev ## mutated conversations with a real node (CONVERSATIONS=100000, SEED=1)
