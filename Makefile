@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help install dev run demo test test-debian lint format bench fuzz recipes lock clean
+.PHONY: help install dev run demo test test-debian test-cluster cluster image lint format bench fuzz recipes lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -40,6 +40,19 @@ test: dev ## all tests that need nothing but Python
 test-debian: dev ## the tests that need Debian's programs (apt-get install age dcmtk dicom3tools libgdcm-tools odil orthanc)
 	$(BIN)/python -m pytest -m debian
 
+$(VENV)/.cluster: requirements-cluster.lock $(VENV)/.dev
+	$(PIP) install --require-hashes -r requirements-cluster.lock
+	@touch $@
+
+test-cluster: $(VENV)/.cluster ## the tests of image, chart, dashboards and status page (.ci/run names what they need)
+	$(BIN)/python -m pytest -m cluster
+
+cluster: dev ## write the chart's values, schema and README, the alerts and the dashboard
+	$(BIN)/python -m cluster
+
+image: ## build the image with buildah (IMAGE=name, BASE_IMAGE=base; BOOTSTRAP=1 without a registry)
+	docker/image.sh
+
 lint: dev ## formatter, ruff, mypy --strict, layering, spelling
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -64,6 +77,8 @@ lock: ## renew both lock files (needs uv)
 		--group build pyproject.toml --output-file requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 		--constraints requirements.lock --group build --group dev pyproject.toml --output-file requirements-dev.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--constraints requirements-dev.lock --group cluster --output-file requirements-cluster.lock
 
 clean: ## remove the virtual environment and caches; ./var stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -4,28 +4,25 @@ import signal
 import socket
 import sys
 import threading
-import time
 from functools import partial
 
 import typer
 
-from scp import __version__, admission, build, log, web
+from scp import admission, build, log, web
 from scp.cli.output import ConfigOption
+from scp.cli.signs import OTHERS, STEWARD, WEB, WRITER, signs, token
 from scp.config import Config, load, prepare_process
 from scp.config.fields import variable
 from scp.db.writer import run_writer
 from scp.metrics import Metrics, declare_node
 from scp.receive import credentials
-from scp.receive.board import Board, State
+from scp.receive.board import Board
 from scp.receive.credentials import Credentials
 from scp.receive.door import FrontDoor
 from scp.receive.identity import Users
 from scp.receive.negotiation import STORAGE_CLASSES
 from scp.receive.supervisor import Child, Watch, bind, supervise
 from scp.receive.worker import Entrance, run_worker
-
-OTHERS = WRITER, STEWARD, WEB = "writer", "steward", "web"  # processes besides the workers, in the order of their slots
-SILENT_SECONDS = 10.0  # a worker shows each second that it lives
 
 
 def serve(config: ConfigOption = None) -> None:
@@ -37,6 +34,7 @@ def serve(config: ConfigOption = None) -> None:
     settings = load(config)
     log.configure(settings.log_format, settings.log_level)
     held = credentials.read(settings)
+    token(settings)
     entrances = _entrances(settings, held)
     status = _bound(settings, "http_host", "http_port", settings.http_port)
     node = build.prepare(settings)
@@ -100,7 +98,7 @@ def _run(node: build.Node, entrances: list[Entrance], users: Users | None, statu
         STEWARD: partial(_steward, node, metrics, board, config.workers + 1),
         WEB: partial(_web, node, metrics, board, config.workers + 2, status),
     }
-    children += [Child(name, others[name]) for name in OTHERS]
+    children += [Child(name, others[name], watched=name == WRITER) for name in OTHERS]
     watch = Watch(config.limits.hung_seconds, metrics.limits.labels("hung_seconds").inc)
     listeners = [entrance.listener for entrance in entrances]
     return supervise(listeners, children, board, drain_timeout=config.limits.drain_seconds, watch=watch)
@@ -138,32 +136,5 @@ def _web(node: build.Node, metrics: Metrics, board: Board, slot: int, status: so
     metrics.identify(WEB)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
-    glance = build.glance(node.config)
-    signs = web.Signs(
-        version=__version__,
-        recipe=node.plan.digest[:16],
-        health=lambda: _health(board, glance),
-        visits=glance.visits,
-        quarantined=glance.quarantined,
-        quarantine_bytes=glance.quarantine_bytes,
-        free_bytes=glance.free_bytes,
-        restarts=lambda: _restarts(board),
-    )
-    web.run(status, web.Pages(metrics.registry, signs), stop, partial(board.beat, slot))
-
-
-def _health(board: Board, glance: build.Glance) -> web.Health:
-    if board.state is not State.READY:
-        why = "the node is starting" if board.state is State.STARTING else "the node is being shut down"
-        return web.Health(ready=False, reasons=(why,))
-    alive = {child.name for child in board.children() if child.heartbeat > time.monotonic() - SILENT_SECONDS}
-    if not alive - set(OTHERS):
-        return web.Health(ready=False, reasons=("no worker serves",))
-    if WRITER not in alive:
-        return web.Health(ready=False, reasons=("the index writer does not serve",))
-    troubles = tuple(glance.troubles())
-    return web.Health(ready=not troubles, reasons=troubles)
-
-
-def _restarts(board: Board) -> int:
-    return sum(child.restarts for child in board.children())
+    pages = web.Pages(metrics.registry, signs(node, board), token(node.config))
+    web.run(status, pages, stop, partial(board.beat, slot))

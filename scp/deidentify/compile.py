@@ -64,6 +64,7 @@ def compile(recipe: Recipe, policy: Policy) -> Plan:  # noqa: A001  there is no 
         private=compiler.private(),
         added=compiler.added(),
         searches=compiler.searches(),
+        unguarded=_unguarded(recipe),
     )
     _check_reached(recipe, compiler.reached)
     _check_identifiers(recipe, plan)
@@ -226,6 +227,12 @@ def _applied(recipe: Recipe) -> tuple[str, ...]:
     if _FULL_DATES in codes and _MODIFIED_DATES in codes:
         raise RecipeError(said[-1].path, said[-1].line, "dates can be kept in full or modified, not both; leave one")
     return codes
+
+
+def _unguarded(recipe: Recipe) -> frozenset[int]:
+    """The attributes whose values the residual guard does not look for."""
+    said = [directive.words for directive in recipe.directives if directive.name == "unguarded"]
+    return frozenset(dictionary.TAGS[word] for words in said for word in words)
 
 
 def _check_reached(recipe: Recipe, reached: AbstractSet[Rule]) -> None:

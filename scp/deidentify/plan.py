@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from scp.deidentify import fields, part10, search
 from scp.deidentify.fields import Matching, Named, Private
 from scp.deidentify.functions.original import Original
 from scp.deidentify.functions.tokens import is_uid, uid
+from scp.deidentify.guard import Guard, guard
 from scp.deidentify.recipe import Recipe, Rule
 from scp.deidentify.search import Search
 from scp.deidentify.splice import Splice, Tables
@@ -27,11 +29,10 @@ _STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID = 0x0020000D, 0x0020000E
 _SERIES_NUMBER, _INSTANCE_NUMBER = 0x00200011, 0x00200013
 _IMPLICIT, _EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 _UNREADABLE = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"})  # deflated, big endian
+_OVERLAYS, _OVERLAY_BIT_POSITION = range(0x6000, 0x6100), 0x0102
 _IS = re.compile(r"\+?\d{1,12}", re.ASCII)
 _LARGEST_IS = 2**31 - 1
 _DIGITS_OF_RECIPE = 16
-_SMALL = 1 << 16
-"""Parts below so many bytes are joined: a few large writes cost less than many small ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,9 @@ class Plan:
     private: Mapping[tuple[int, str, int], Step]
     added: Mapping[int, Step]
     searches: tuple[Search, ...] = ()
+    unguarded: frozenset[int] = frozenset()
     _tables: Tables = field(init=False)
+    _guard: Guard = field(init=False)
 
     def __post_init__(self) -> None:
         """Put the decisions into the form they are executed in."""
@@ -78,6 +81,7 @@ class Plan:
             excluded=self.excluded,
         )
         object.__setattr__(self, "_tables", tables)
+        object.__setattr__(self, "_guard", guard(self.decisions, self.added, self.unguarded))
 
     def identity(self, instance: Instance) -> Identity:
         """Whose visit the instance belongs to. Raises Failure UNIDENTIFIED without PatientID or StudyInstanceUID."""
@@ -94,7 +98,10 @@ class Plan:
         disagree. Pixel data is a slice of the instance's own buffer, which has to stay as it is.
         """
         splice, head = self._begin(instance, subject)
-        parts = tuple(_joined([head, *splice.parts()]))
+        written = splice.parts()
+        parts = (self._guarded([head, *written.front], len(head), splice.original), *written.pixels)
+        if written.behind:
+            parts = (*parts, self._guarded(written.behind, 0, splice.original))
         digest = hashlib.sha256()
         for part in parts:
             digest.update(part)
@@ -112,11 +119,13 @@ class Plan:
         original, tag = splice.original, pixels.tag
 
         def behind(dataset: DataSet) -> tuple[Part, ...]:
-            return tuple(splice.behind(dataset).parts(range(tag + 1, 1 << 32)))
+            followers = splice.behind(dataset).parts(range(tag + 1, 1 << 32))
+            return (self._guarded([*followers.front, *followers.pixels, *followers.behind], 0, original),)
 
+        written = splice.parts(range(tag))
         return DeidentifiedHead(
             pixels=pixels,
-            parts=tuple(_joined([head, *splice.parts(range(tag))])),
+            parts=(self._guarded([head, *written.front], len(head), original), *written.pixels),
             behind=behind,
             finish=lambda digest, size: self._made(instance.arrival, original, Content(digest, size, ())),
         )
@@ -142,6 +151,12 @@ class Plan:
         head = part10.head(instance.arrival.sop_class_uid, sop_instance_uid, _written_as(instance.arrival))
         tables = search.tables(self._tables, self.searches, original) if self.searches else self._tables
         return Splice(tables, original), head
+
+    def _guarded(self, parts: list[Part], start: int, original: Original) -> bytes:
+        """The parts as one, held against the instance's own values; the data set begins at `start`."""
+        output = b"".join(parts)
+        self._guard.check(output, start, original)
+        return output
 
     def _made(self, arrival: Arrival, original: Original, content: Content) -> DeidentifiedInstance:
         return DeidentifiedInstance(
@@ -224,24 +239,22 @@ def _name(rule: Rule) -> str:
 def _check_encoding(dataset: DataSet, transfer_syntax: str) -> None:
     if transfer_syntax in _UNREADABLE:
         raise Failure(Outcome.NOT_DEIDENTIFIED, "deflated and big endian data sets are not read")
+    if any(value.strip(b"\0") for value in _overlay_positions(dataset)):
+        raise Failure(Outcome.NOT_DEIDENTIFIED, "an overlay is embedded in the pixel data")
+    if sum(dataset.find(tag) is not None for tag in PIXELS) > 1:
+        raise Failure(Outcome.MALFORMED, "there is pixel data of more than one kind")  # PS3.3 C.7.6.3, C.7.6.24
     pixels = dataset.find(PIXEL_DATA)
     if pixels and (pixels.end == pixels.stop) != (transfer_syntax in {_IMPLICIT, _EXPLICIT}):
         raise Failure(Outcome.MALFORMED, "the pixel data is not encoded as the transfer syntax says")
 
 
-def _joined(parts: list[Part]) -> Iterator[Part]:
-    """The same bytes in few parts: small neighbours joined, large ones as they are."""
-    small: list[Part] = []
-    for part in parts:
-        if len(part) < _SMALL:
-            small.append(part)
-            continue
-        if small:
-            yield b"".join(small)
-            small = []
-        yield part
-    if small:
-        yield b"".join(small)
+def _overlay_positions(dataset: DataSet) -> Iterator[bytes]:
+    """OverlayBitPosition of each overlay: not 0 where its bits are those of the pixels that stay (PS3.5 8.1.2)."""
+    for element in dataset.elements[bisect_left(dataset.elements, (_OVERLAYS[0] << 16,)) :]:
+        if element.tag >> 16 not in _OVERLAYS:
+            return
+        if element.tag & 0xFFFF == _OVERLAY_BIT_POSITION:
+            yield bytes(dataset.data[element.value : element.end])
 
 
 def _number(text: str) -> int:

@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 from struct import Struct
+from typing import NamedTuple
 
 from scp import dictionary
 from scp.dataset import SHORT_VRS, UNDEFINED, DataSet, Element, Item, find, read_unknown
@@ -24,6 +25,7 @@ _ITEM_END = _ITEM.pack(0xFFFE, 0xE00D, 0)
 _SEQUENCE_END = _ITEM.pack(0xFFFE, 0xE0DD, 0)
 _PIXEL_REPRESENTATION = 0x00280103
 _PIXELS: Mapping[int, str] = {0x7FE00008: "OF", 0x7FE00009: "OD", 0x7FE00010: "OW"}
+_FIRST_PIXELS, _LAST_PIXELS = min(_PIXELS), max(_PIXELS)
 _ZERO_PADDED = frozenset({"UI", "OB", "UN"})
 _CREATORS = range(0x0010, 0x0100)
 _CREATOR = keep(("LO",), None, frozenset())
@@ -38,6 +40,14 @@ class Tables:
     private_groups: frozenset[int]
     added: Mapping[int, Step]
     excluded: frozenset[str]
+
+
+class Parts(NamedTuple):
+    """A new data set in order: what stands in front of the pixel data, the pixel data elements, what stands behind."""
+
+    front: list[Part]
+    pixels: list[Part]
+    behind: list[Part]
 
 
 class Splice:
@@ -55,26 +65,34 @@ class Splice:
         """The same work on what stands behind the pixel data."""
         return Splice(self._tables, self.original, dataset)
 
-    def parts(self, tags: range = range(1 << 32)) -> list[Part]:
+    def parts(self, tags: range = range(1 << 32)) -> Parts:
         """The new data set, explicit VR little endian; `tags` are those it may add.
 
         Raises Failure NOT_DEIDENTIFIED where a rule cannot hold.
         """
-        dataset = self._dataset
-        elements = dataset.elements
+        elements = self._dataset.elements
         for tag, vr in _PIXELS.items():
-            if vr in self._tables.excluded and dataset.find(tag):
+            if vr in self._tables.excluded and self._dataset.find(tag):
                 raise _no_pixels()
+        first, last = bisect_left(elements, (_FIRST_PIXELS,)), bisect_left(elements, (_LAST_PIXELS + 1,))
+        return Parts(
+            self._run(elements[:first], range(tags.start, min(tags.stop, _FIRST_PIXELS))),
+            self._level(elements[first:last], self._dataset),
+            self._run(elements[last:], range(max(tags.start, _LAST_PIXELS + 1), tags.stop)),
+        )
+
+    def _run(self, elements: tuple[Element, ...], tags: range) -> list[Part]:
+        """What stays of top-level elements, with what is added between them."""
         out: list[Part] = []
         begin = 0
         for tag, step in self._tables.added.items():
             if tag not in tags:
                 continue
             at = bisect_left(elements, (tag,))
-            out += self._level(elements[begin:at], dataset)
+            out += self._level(elements[begin:at], self._dataset)
             out += self._added(tag, step)
             begin = at + (at < len(elements) and elements[at].tag == tag)
-        return out + self._level(elements[begin:], dataset)
+        return out + self._level(elements[begin:], self._dataset)
 
     def _level(self, elements: tuple[Element, ...], within: DataSet) -> list[Part]:
         """What stays of the elements of one level of nesting, in order."""

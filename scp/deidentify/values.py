@@ -10,7 +10,7 @@ from scp.deidentify.functions import FITTED, FUNCTIONS, REWRITES, TELLING, Made
 from scp.deidentify.functions.dates import jitter
 from scp.deidentify.functions.original import Function, Original
 from scp.deidentify.profile import MEANINGS
-from scp.dictionary import Attribute
+from scp.dictionary import TAGS, Attribute
 
 # VRs whose values are characters, with the most bytes a value may have (PS3.5 6.2)
 TEXT_VRS: Mapping[str, int] = dict.fromkeys(("AE", "CS", "DS", "SH", "TM"), 16) | {
@@ -194,9 +194,16 @@ def _check_codes(words: Sequence[str]) -> None:
             raise ValueError(f"{word} is no code of a profile or option that a recipe can apply (PS3.16 CID 7050)")
 
 
+def _check_keywords(words: Sequence[str]) -> None:
+    for word in words:
+        if word not in TAGS:
+            raise ValueError(f"{word} is no keyword of an attribute (PS3.6)")
+
+
 DIRECTIVES: Mapping[str, Callable[[Sequence[str]], None]] = {
     "applies": _check_codes,
     "exclude_vr": _check_vrs,
     "id": _check_id,
+    "unguarded": _check_keywords,
 }
 """Directives of %labels and what checks their words; a check raises ValueError with a sentence."""

@@ -11,7 +11,7 @@ LONGEST = 50
 FORBIDDEN = frozenset('/*"$`\\;')
 """Characters that end up in folder names, shells and MATLAB downstream; two dots in a row are forbidden too."""
 
-_WORDS = frozenset(
+PROTOCOL_WORDS = frozenset(
     line.strip()
     for line in Path(__file__).with_name("protocol_words.txt").read_text("ascii").splitlines()
     if line.strip() and not line.startswith("#")
@@ -33,7 +33,7 @@ def description(value: str, original: Original) -> str:
     kept = ""
     for token in _TOKEN.findall(value):
         word = token.strip(".")
-        if word.upper() in _WORDS or _PARAMETER.fullmatch(word.upper()):
+        if word.upper() in PROTOCOL_WORDS or _PARAMETER.fullmatch(word.upper()):
             longer = f"{kept} {word}".lstrip()
             if len(longer) <= LONGEST:
                 kept = longer
