@@ -233,14 +233,18 @@ def verified(tmp_path_factory):
 @pytest.mark.debian
 @pytest.mark.parametrize("recipe", [*RECIPES, "mip-strict", "basic", *(f"basic,{option}" for option in OPTIONS)])
 def test_dciodvfy_finds_no_new_error(plans, recipe, verified, subject, tmp_path):
-    assert len(verified) > 60
-    found = {}
+    found, left = {}, 0
     for path, came, before in verified:
         file = tmp_path / "left.dcm"
-        file.write_bytes(b"".join(plans(recipe).apply(came, subject).parts))
+        try:
+            file.write_bytes(b"".join(plans(recipe).apply(came, subject).parts))
+        except Failure:
+            continue  # what goes to quarantine is no object that leaves
+        left += 1
         new = sorted(errors(file) - before)
         if recipe == "mip-strict":
             new = [line for line in new if not INCOMPLETE.search(line)]
         if new and (recipe, pydicom.uid.UID(came.arrival.sop_class_uid).name) not in EXCEPTIONS:
             found[path.name] = new
     assert found == {}
+    assert left > 60
