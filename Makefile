@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help install dev run demo test test-debian test-cluster cluster image lint format bench fuzz recipes lock clean
+.PHONY: help install dev run demo test test-debian test-cluster cluster image lint format bench fuzz crash recipes lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -68,6 +68,9 @@ bench: dev ## figures on this machine as ratios to peers, into docs/performance.
 
 fuzz: dev ## mutated conversations with a real node (CONVERSATIONS=100000, SEED=1)
 	$(BIN)/python tests/fuzz/campaign.py $(or $(CONVERSATIONS),100000) $(or $(SEED),1)
+
+crash: dev ## kill -9 at every failpoint, and power cuts, which need root (KILLS=10000, CUTS=200, SEED=1)
+	$(BIN)/python tests/crash/campaign.py --kills $(or $(KILLS),10000) --cuts $(or $(CUTS),200) --seed $(or $(SEED),1)
 
 recipes: dev ## write the recipes that follow PS3.15 from its tables
 	$(BIN)/python -m scp.deidentify.generate

@@ -53,6 +53,7 @@ class Metrics:
     commit_rows: Histogram
     published_visits: Counter
     published_instances: Counter
+    lost: Gauge
     registry: CollectorRegistry
     _slot: _Slot = field(default_factory=_Slot, repr=False)
 
@@ -121,6 +122,12 @@ def _declare(registry: CollectorRegistry, value_class: Any, slot: _Slot) -> Metr
             ),
             published_instances=Counter(
                 "cloakroom_published_instances_total", "Instances in published visits.", registry=own
+            ),
+            lost=Gauge(
+                "cloakroom_lost",
+                "Rows whose file was not there when the node started: acknowledged and lost.",
+                registry=own,
+                multiprocess_mode="livesum",
             ),
             registry=registry,
             _slot=slot,
