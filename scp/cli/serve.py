@@ -87,7 +87,7 @@ def _run(current: Current, entrances: list[Entrance], users: Users | None, statu
     config = current.node.config
     prepare_process(config)
     metrics = declare_node(config.metrics_dir)
-    metrics.lost.set(node.recovered.report.lost)
+    metrics.lost.set(current.node.recovered.report.lost)
     names = [*(f"worker-{number}" for number in range(1, config.workers + 1)), *OTHERS]
     board = Board(names, config.limits.max_associations)
     work = partial(_work, current, metrics, board, entrances, users)
