@@ -13,7 +13,8 @@ _NAMES = {
         lDelayTimeInTR lInvContrasts lRepetitions lScanTimeSec lTotalScanTimeSec ucBold3dPace ucCineMode
         ucCoilCombineMode ucDixon ucEnableNoiseAdjust ucFlipAngleMode ucMotionCorr ucOneSeriesForAllMeas ucPHAPSMode
         ucReadOutMode ucReconstructionMode ucSequenceType ulMotionCorr lDummyScans ucMultiEcho""",
-    b"sAsl.": b"ulMode ulSuppressionMode ulArrayLength ulDelayArraySize ulLabelingDuration ulTagDuration alDelay[]",
+    b"sAsl.": b"""sPostLabelingDelay[] ulArrayLength ulAveragingMode ulDelayArraySize ulLabelingDuration ulMode
+        ulSuppressionMode""",
     b"sDiffusion.": b"""alAverages[] alBValue[] dsScheme lDiffDirections lDiffWeightings lNoiseLevel ulMode
         ulQSpaceCoverage ulQSpaceMaxBValue ulQSpaceSampling ulQSpaceSteps""",
     b"sDiffusion.sFreeDiffusionData.": b"lDiffDirections ulCoordinateSystem ulNormalization ucNormalization",
@@ -35,6 +36,9 @@ _NAMES = {
     b"sPrepPulses.": b"""dDarkBloodFlipAngle lFatSatMode lFatWaterContrast ucFatSat ucFatSatMode ucIRScheme ucInversion
         ucMTC ucSatRecovery ucT2Prep ucWaterSat""",
     b"sProtConsistencyInfo.": b"flNominalB0 flGMax flRiseTime",
+    b"sRSatArray.asElm[].": b"dThickness ulShape",
+    b"sRSatArray.asElm[].sNormal.": b"dCor dSag dTra",
+    b"sRSatArray.asElm[].sPosition.": b"dCor dSag dTra",
     b"sSliceArray.": b"""alSliceAcqOrder[] anAsc[] anPos[] lConc lSize ucConcatenationsSelectMode ucImageNumbCor
         ucImageNumbSag ucImageNumbTra ucMode lMultiBandFactor lSliceAccelerationFactor""",
     b"sSliceArray.asSlice[].": b"dInPlaneRot dPhaseFOV dReadoutFOV dThickness",
