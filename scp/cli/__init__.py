@@ -10,7 +10,7 @@ import typer
 
 from scp import __version__
 from scp.build import StartError
-from scp.cli import config, db, demo, doctor, keys, probe, quarantine, recipe, serve, status, visit
+from scp.cli import config, db, demo, doctor, keys, probe, quarantine, recipe, serve, status, verify, visit
 from scp.cli.output import REFUSED
 from scp.config import ConfigError
 from scp.db.engine import DatabaseError
@@ -34,6 +34,7 @@ VERBS = (
     ("serve", serve.serve),
     ("demo", demo.demo),
     ("status", status.status),
+    ("verify", verify.verify),
     ("probe", probe.probe),
     ("doctor", doctor.doctor),
 )

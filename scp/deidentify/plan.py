@@ -83,6 +83,17 @@ class Plan:
         object.__setattr__(self, "_tables", tables)
         object.__setattr__(self, "_guard", guard(self.decisions, self.added, self.unguarded))
 
+    @property
+    def name(self) -> str:
+        """The recipe's id, or the ids of those put on one another, with the beginning of the digest."""
+        ids = [word for one in self.recipe.directives if one.name == "id" for word in one.words]
+        return f"{'+'.join(ids) or self.recipe.path.stem}@{self.digest[:_DIGITS_OF_RECIPE]}"
+
+    @property
+    def name(self) -> str:
+        """The recipe as the index names it on each row."""
+        return self.digest[:_DIGITS_OF_RECIPE]
+
     def identity(self, instance: Instance) -> Identity:
         """Whose visit the instance belongs to. Raises Failure UNIDENTIFIED without PatientID or StudyInstanceUID."""
         text = instance.dataset.text
@@ -168,7 +179,7 @@ class Plan:
             transfer_syntax=_written_as(arrival),
             series_number=_number(original.text(_SERIES_NUMBER)),
             instance_number=_number(original.text(_INSTANCE_NUMBER)),
-            recipe=self.digest[:_DIGITS_OF_RECIPE],
+            recipe=self.name,
             digest=content.digest,
             size=content.size,
             parts=content.parts,
