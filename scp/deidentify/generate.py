@@ -152,9 +152,18 @@ def research_mri() -> str:
     added = [(f"ADD {_LONGITUDINAL} MODIFIED", ""), *_method()]
     lines = [*denied, *kept, *found.values(), *added, *_option(_OPTIONS["retain-safe-private"]), *_technical()]
     codes = [BASIC_CODE, *sorted(_OPTIONS[name].code for name in _RESEARCH)]
-    return _recipe(
+    text = _recipe(
         "research-mri", "MR research, by default without text, dates and UIDs that no line names", codes, lines
     )
+    return _with_pixels(text)
+
+
+def _with_pixels(text: str) -> str:
+    """The recipe with the pixel policy of `mip`: its directives in front of the rules, its labels behind them."""
+    mip = (FOLDER / "mip.dicom").read_text("ascii")
+    directives = "".join(f"{line}\n" for line in mip.splitlines() if line.startswith("ADD pixels_"))
+    head, rules = text.split("\n%header\n", 1)
+    return f"{head}{directives}\n%header\n{rules}\n{mip[mip.index('%filter') :]}"
 
 
 def recipes() -> dict[str, str]:

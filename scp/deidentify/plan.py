@@ -4,17 +4,19 @@ import hashlib
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from scp import dictionary
 from scp.dataset import PIXEL_DATA, DataSet
-from scp.deidentify import fields, part10, search
+from scp.deidentify import blank, fields, native, part10, search
 from scp.deidentify.fields import Matching, Named, Private
 from scp.deidentify.functions.original import Original
 from scp.deidentify.functions.tokens import is_uid, uid
 from scp.deidentify.guard import Guard, guard
+from scp.deidentify.labels import Label
+from scp.deidentify.policy import SHOWING, PixelPolicy
 from scp.deidentify.recipe import Recipe, Rule
 from scp.deidentify.search import Search
 from scp.deidentify.splice import Splice, Tables
@@ -67,7 +69,10 @@ class Plan:
     added: Mapping[int, Step]
     searches: tuple[Search, ...] = ()
     unguarded: frozenset[int] = frozenset()
+    pixels: PixelPolicy = field(default_factory=PixelPolicy)
+    added_blanked: Mapping[int, Step] = field(default_factory=dict)
     _tables: Tables = field(init=False)
+    _tables_blanked: Tables = field(init=False)
     _guard: Guard = field(init=False)
 
     def __post_init__(self) -> None:
@@ -81,6 +86,7 @@ class Plan:
             excluded=self.excluded,
         )
         object.__setattr__(self, "_tables", tables)
+        object.__setattr__(self, "_tables_blanked", replace(tables, added=self.added_blanked))
         object.__setattr__(self, "_guard", guard(self.decisions, self.added, self.unguarded))
 
     @property
@@ -100,10 +106,11 @@ class Plan:
     def apply(self, instance: Instance, subject: Subject) -> DeidentifiedInstance:
         """The instance as a Part 10 file with new meta information; implicit VR leaves as explicit little endian.
 
-        Raises Failure NOT_DEIDENTIFIED where a rule cannot hold and MALFORMED where pixel data and transfer syntax
-        disagree. Pixel data is a slice of the instance's own buffer, which has to stay as it is.
+        Raises Failure NOT_DEIDENTIFIED where a rule cannot hold, MALFORMED where pixel data and transfer syntax
+        disagree, and what the pixel policy raises. Pixel data that is not blanked is a slice of the instance's own
+        buffer, which has to stay as it is.
         """
-        splice, head = self._begin(instance, subject)
+        splice, head, _ = self._begin(instance, subject)
         written = splice.parts()
         parts = (self._guarded([head, *written.front], len(head), splice.original), *written.pixels)
         if written.behind:
@@ -121,7 +128,7 @@ class Plan:
         pixels = instance.pixels
         if pixels is None:
             return self.apply(instance, subject)
-        splice, head = self._begin(instance, subject)
+        splice, head, labels = self._begin(instance, subject)
         original, tag = splice.original, pixels.tag
 
         def behind(dataset: DataSet) -> tuple[Part, ...]:
@@ -134,6 +141,7 @@ class Plan:
             parts=(self._guarded([head, *written.front], len(head), original), *written.pixels),
             behind=behind,
             finish=lambda digest, size: self._made(instance.arrival, original, Content(digest, size, ())),
+            blank=native.of(instance.dataset, labels).take if labels else None,
         )
 
     @property
@@ -147,16 +155,21 @@ class Plan:
         kept = (tag for tag in PIXELS if (step := self.decisions.get(tag)) and step.action is Action.KEEP)
         return frozenset(kept) - self.added.keys()
 
-    def _begin(self, instance: Instance, subject: Subject) -> tuple[Splice, bytes]:
-        """The work to be done, and what stands before the data set in its file."""
-        _check_encoding(instance.dataset, instance.arrival.transfer_syntax)
-        original = Original(instance.dataset, subject, self.protocols)
+    def _begin(self, instance: Instance, subject: Subject) -> tuple[Splice, bytes, tuple[Label, ...]]:
+        """The work to be done, what stands before the data set in its file, and labels by which pixels are blanked."""
+        dataset = instance.dataset
+        _check_encoding(dataset, instance.arrival.transfer_syntax)
+        labels = self.pixels.look(dataset)
+        if labels and instance.pixels is None:
+            dataset = blank.blanked(dataset, instance.arrival.transfer_syntax, labels)
+        original = Original(dataset, subject, self.protocols)
         sop_instance_uid = self._uid(_SOP_INSTANCE_UID, original)
         if not sop_instance_uid:
             raise Failure(Outcome.NOT_DEIDENTIFIED, "there is no SOPInstanceUID to replace")
         head = part10.head(instance.arrival.sop_class_uid, sop_instance_uid, _written_as(instance.arrival))
-        tables = search.tables(self._tables, self.searches, original) if self.searches else self._tables
-        return Splice(tables, original), head
+        tables = self._tables_blanked if labels else self._tables
+        tables = search.tables(tables, self.searches, original) if self.searches else tables
+        return Splice(tables, original), head, labels
 
     def _guarded(self, parts: list[Part], start: int, original: Original) -> bytes:
         """The parts as one, held against the instance's own values; the data set begins at `start`."""
@@ -203,6 +216,8 @@ class Plan:
         tag = named.attribute.tag
         step = self.decisions.get(tag)
         name = dictionary.write(tag)
+        if tag in SHOWING:
+            return (self._decision(name, step), *self.images())
         if added := self.added.get(tag):
             return (self._decision(name, added), self._decision(f"{name} inside sequences", step))
         return (self._decision(name, step),)
@@ -212,6 +227,16 @@ class Plan:
         return tuple(
             Decision(_name(rule), _ACTION_OF[rule.verb], rule.path, rule.line, rule.text) for rule in self.recipe.rules
         )
+
+    def images(self) -> Iterator[Decision]:
+        """What becomes of images: the labels of the pixel policy in the order they are asked, then all others."""
+        for one in self.pixels.rulings:
+            label = one.label
+            yield Decision(f"LABEL {label.name}", one.verdict.value, label.path, label.line, f"%filter {label.group}")
+        said = self.pixels.directive
+        path, line = (said.path, said.line) if said else (self.recipe.path, 0)
+        text = f"ADD {said.name} {said.words[0]}" if said else ""
+        yield Decision("images without a label", self.pixels.otherwise.value, path, line, text)
 
     def _decision(self, name: str, step: Step | None) -> Decision:
         action = step.action.value if step else Action.REMOVE.value

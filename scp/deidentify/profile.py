@@ -31,6 +31,7 @@ class Option:
 
 
 BASIC_CODE = "113100"
+CLEAN_PIXELS_CODE = "113101"
 OPTIONS = (
     Option("retain-safe-private", "Rtn. Safe Priv. Opt.", "113111", "Retain Safe Private Option"),
     Option("retain-uids", "Rtn. UIDs Opt.", "113110", "Retain UIDs Option"),
@@ -56,9 +57,10 @@ OPTIONS = (
     Option("clean-graphics", "Clean Graph. Opt.", "113103", "Clean Graphics Option"),
 )
 """In the order of the table's columns."""
-MEANINGS: Mapping[str, str] = {BASIC_CODE: "Basic Application Confidentiality Profile"} | {
-    option.code: option.meaning for option in OPTIONS
-}
+MEANINGS: Mapping[str, str] = {
+    BASIC_CODE: "Basic Application Confidentiality Profile",
+    CLEAN_PIXELS_CODE: "Clean Pixel Data Option",
+} | {option.code: option.meaning for option in OPTIONS}
 """The codes of (0012,0064) (PS3.16 CID 7050) that a recipe here can earn."""
 
 

@@ -307,8 +307,8 @@ def test_research_mri_never_falls_over_a_value(row: Row, sent: bytes) -> None:
     sent += b" " * (len(sent) & 1)
     try:
         left = made(plan_of_research(), explicit(row.tag or 0, vr, sent))
-    except Failure as failure:  # an escape sequence that no character set has
-        assert failure.outcome is Outcome.MALFORMED  # noqa: PT017  either this or a result
+    except Failure as failure:  # an escape sequence that no character set has, or a value that only captures have
+        assert failure.outcome in {Outcome.MALFORMED, Outcome.PIXELS_WITHHELD}  # noqa: PT017  either this or a result
         return
     assert left.text(0x00120062) == "YES"
 
