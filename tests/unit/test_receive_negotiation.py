@@ -242,11 +242,7 @@ booleans = st.tuples(st.booleans(), st.booleans()).filter(any)
 def requests(draw: st.DrawFn) -> bytes:
     """The body of a request with contexts, roles, operations window and maximum length as they come."""
     body = A_ASSOCIATE()
-<<<<<<< HEAD
     body.calling_ae_title = draw(st.sampled_from(["MODALITY", "A", "SIXTEEN_LETTERS_"]))
-=======
-    body.calling_ae_title = draw(st.sampled_from(["MODALITY", "A", "SIXTEEN-BYTES-AE"]))
->>>>>>> perf
     body.called_ae_title, body.application_context_name = "CLOAKROOM", negotiation.APPLICATION_CONTEXT
     contexts = []
     for number in draw(st.lists(st.integers(0, 127), min_size=1, max_size=12, unique=True)):
