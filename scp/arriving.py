@@ -64,7 +64,7 @@ class Arriving:
         self._written = hashlib.sha256()
         self._behind = bytearray()
         self._pulled: tuple[int, int] | None = None  # where what is pulled begins: in the file, in _behind
-        self._end = 0
+        self._start = self._end = 0  # of the pixel data, in the file
 
     def receive(self, look: Callable[[], None]) -> DeidentifiedInstance:
         """Write the file while it comes, to its last byte but not yet durably.
@@ -73,6 +73,7 @@ class Arriving:
         ends. What comes next is pulled while what came before is hashed and written, which takes as long.
         """
         self._write(*self._head.parts)
+        self._start = self._end = self._file.size
         self._seen.update(self._data)
         self._take(memoryview(self._data)[len(self._dataset.data) :])
         self._pulled = self._file.size, len(self._behind)
@@ -120,7 +121,8 @@ class Arriving:
             self._behind += part
             raise
         if taken:
-            self._write(part[:taken])
+            blank = self._head.blank
+            self._write(blank(part[:taken], self._end - self._start) if blank else part[:taken])
             self._end = self._file.size
         if taken < len(part):
             self._behind += part[taken:]

@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from scp.admission import RULES, Admission
 from scp.bounds import Bounds
 from scp.config import Config
 from scp.db.channel import listen
-from scp.db.commit import WriterCommit
+from scp.db.commit import FreeCommit, WriterCommit
 from scp.db.engine import Engine
 from scp.db.index import Index
 from scp.db.linkage import Linkage
@@ -99,7 +99,8 @@ def recipe_of(config: Config) -> Plan:
 def intake(node: Node, metrics: Metrics) -> Intake:
     """The walk, for one worker process; opens the databases, so call it after the fork.
 
-    On SQLite its rows are committed by the node's one index writer; a server database would take `OwnCommit`.
+    On SQLite its rows are committed by whoever finds nobody else writing, and by the node's one index writer where
+    many do; a server database would take `OwnCommit`.
     """
     config = node.config
     admission = Admission(config=config, free_bytes=partial(free_bytes, config))
@@ -108,13 +109,18 @@ def intake(node: Node, metrics: Metrics) -> Intake:
         identity=node.plan.identity,
         deidentify=node.plan.deidentify,
         linkage=Linkage(config.linkage_path, node.keys.linkage),
-        index=Index(config.index_path, WriterCommit(config.index_socket)),
+        index=Index(config.index_path, lambda engine: FreeCommit(engine, WriterCommit(config.index_socket))),
         staging=Staging(config.export),
         quarantine=Quarantine(config.quarantine, node.keys.officer),
         metrics=metrics,
         bounds=bounds(config),
         streams=node.plan.streams,
     )
+
+
+def replanned(intake: Intake, plan: Plan) -> Intake:
+    """The same walk with another recipe."""
+    return replace(intake, identity=plan.identity, deidentify=plan.deidentify, streams=plan.streams)
 
 
 def bounds(config: Config) -> Bounds:

@@ -7,6 +7,8 @@ from pydicom.charset import CODES_TO_ENCODINGS, python_encoding
 
 from scp.outcome import Failure, Outcome
 
+TAG = 0x00080005
+"""SpecificCharacterSet."""
 _ESCAPE = b"\x1b"
 _KEEPS_ESCAPE = frozenset({"iso2022_jp", "iso2022_jp_2"})  # these codecs want to see the escape sequence
 _FRAGMENTS = re.compile(rb"(?=\x1b)")
@@ -19,20 +21,30 @@ def is_plain(value: bytes) -> bool:
     return value.isascii() and _ESCAPE not in value
 
 
-def decode(value: bytes, terms: Sequence[str], errors: str = "strict") -> str:
-    """The characters of `value`; `terms` are the values of SpecificCharacterSet, none or empty for the default.
+def terms(value: bytes) -> list[str]:
+    """The values of SpecificCharacterSet."""
+    return [term.strip(" \0") for term in value.decode("ascii", "replace").split("\\")]
+
+
+def decode(value: bytes, names: Sequence[str], errors: str = "strict") -> str:
+    """The characters of `value`; `names` are the values of SpecificCharacterSet, none or empty for the default.
 
     Raises Failure MALFORMED where a term is unknown or, under errors="strict", bytes are not of the character set.
     """
     if is_plain(value):
         return value.decode("ascii")
-    encodings = [_encoding(term) for term in terms] or [_encoding("")]
+    known = encodings(names)
     try:
         if _ESCAPE not in value:
-            return value.decode(encodings[0], errors)
-        return "".join(_fragment(part, encodings[0], errors) for part in _FRAGMENTS.split(value) if part)
+            return value.decode(known[0], errors)
+        return "".join(_fragment(part, known[0], errors) for part in _FRAGMENTS.split(value) if part)
     except UnicodeError:
         raise Failure(Outcome.MALFORMED, "a text is not of the character set it is said to be of") from None
+
+
+def encodings(names: Sequence[str]) -> list[str]:
+    """Python's names for these terms, at least one; raises Failure MALFORMED for one that is unknown."""
+    return [_encoding(term) for term in names] or [_encoding("")]
 
 
 def _encoding(term: str) -> str:

@@ -19,7 +19,6 @@ SHORT_VRS = frozenset(
     | {"UI", "UL", "US"}
 )
 
-_SPECIFIC_CHARACTER_SET = 0x00080005
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _LAST_FORBIDDEN = 0x0002FFFF  # groups 0000 and 0002 belong to the command and to the file meta information
 HEADER = Struct("<HH2sH")
@@ -95,8 +94,7 @@ class DataSet:
         """The characters of any value of this data set; raises as `charset.decode` does."""
         if charset.is_plain(value):  # as nearly all are
             return value.decode("ascii")
-        terms = self.value(_SPECIFIC_CHARACTER_SET).decode("ascii", "replace")
-        return charset.decode(value, [term.strip(" \0") for term in terms.split("\\")], errors)
+        return charset.decode(value, charset.terms(self.value(charset.TAG)), errors)
 
 
 def find(elements: tuple[Element, ...], tag: int) -> Element | None:

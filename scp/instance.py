@@ -141,10 +141,12 @@ class DeidentifiedHead:
     """What may be written of an instance whose pixels are still coming; only `deidentify.plan` makes one.
 
     Behind `parts` go the bytes of the pixel data as they are, then what `behind` makes of the elements that follow
-    them; `finish` takes the SHA-256 and the size of it all.
+    them; `finish` takes the SHA-256 and the size of it all. With `blank` they do not go as they are: it makes of a
+    piece and its place in the pixel data the piece that may be written.
     """
 
     pixels: Pixels
     parts: tuple[Part, ...]
     behind: Callable[[DataSet], tuple[Part, ...]]
     finish: Callable[[bytes, int], DeidentifiedInstance]
+    blank: Callable[[Part, int], bytearray] | None = None

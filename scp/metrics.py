@@ -20,6 +20,7 @@ LIMITS = (
     "max_values", "max_header_bytes", "hung_seconds",
 )  # fmt: skip
 HANDSHAKES = ("done", "failed")
+RELOADS = ("loaded", "refused")
 COMMANDS = ("c_store", "c_echo", "other")
 STEPS = ("receive", "examine", "admission", "linkage", "deidentify", "store", "index", "respond")
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -47,6 +48,7 @@ class Metrics:
     limits: Counter
     tls_handshakes: Counter
     dimse: Counter
+    recipe_reloads: Counter
     step_seconds: Histogram
     commit_rows: Histogram
     published_visits: Counter
@@ -108,6 +110,9 @@ def _declare(registry: CollectorRegistry, value_class: Any, slot: _Slot) -> Metr
                 "cloakroom_tls_handshakes_total", "TLS handshakes, by how they ended.", own, "handshake", HANDSHAKES
             ),
             dimse=_counter("cloakroom_dimse_total", "DIMSE requests, by command.", own, "command", COMMANDS),
+            recipe_reloads=_counter(
+                "cloakroom_recipe_reloads_total", "Times the recipe was read again, by result.", own, "reload", RELOADS
+            ),
             step_seconds=_steps(own),
             commit_rows=Histogram(
                 "cloakroom_commit_rows", "Rows that the index writer committed together.", registry=own, buckets=ROWS

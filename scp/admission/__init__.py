@@ -7,7 +7,6 @@ decides.
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from scp.admission.burned_in import burned_in
 from scp.admission.consent import CONSENT, consent
 from scp.admission.given import Admission, Rule
 from scp.admission.peers import admit
@@ -21,6 +20,5 @@ RULES: Mapping[str, Callable[[Admission], Rule]] = MappingProxyType(
         "sop_class": sop_class,
         "room": room,
         "consent": consent,
-        "burned_in": burned_in,
     }
 )

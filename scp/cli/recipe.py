@@ -37,10 +37,10 @@ def check(
 ) -> None:
     """Compile a recipe and list what each line does; or say the line that is wrong and how to mend it (exit 2)."""
     plan = _plan(load(config), recipe)
-    rows = [_row(decision) for decision in plan.summary()]
+    rows = [_row(decision) for decision in (*plan.summary(), *plan.images())]
     listing(rows, ["line", "attribute", "action", "text"], as_json=as_json, nothing="the recipe has no rules")
     if not as_json:
-        typer.echo(f"\n{plan.recipe.path}: in order, {len(rows)} rules, digest {plan.digest}")
+        typer.echo(f"\n{plan.recipe.path}: in order, {len(plan.recipe.rules)} rules, digest {plan.digest}")
 
 
 @app.command()

@@ -18,6 +18,7 @@ from scp.config.kinds import (
     Folder,
     Kind,
     Networks,
+    OptionalFile,
     Port,
     Protocols,
     Seconds,
@@ -72,7 +73,9 @@ class Limits(BaseModel):
     max_header_bytes: Bytes = Field(
         default=67_108_864, description="Bytes of a data set besides its pixels, spectra and encapsulated document."
     )
-    hung_seconds: Seconds = Field(default=60.0, description="A worker silent for so long is killed and replaced.")
+    hung_seconds: Seconds = Field(
+        default=60.0, description="A worker or index writer silent for so long is killed and replaced."
+    )
     drain_seconds: Seconds = Field(default=30.0, description="For open associations to end after SIGTERM.")
 
 
@@ -97,7 +100,10 @@ class Config(BaseSettings):
     host: Text = Field(default="127.0.0.1", description="Address the DICOM port is bound to.")
     port: Port = Field(default=11112, description="DICOM port.")
     http_host: Text = Field(default="127.0.0.1", description="Address the status port is bound to.")
-    http_port: Port = Field(default=8080, description="Status port: /metrics, /healthz, /readyz.")
+    http_port: Port = Field(default=8080, description="Status port: status page, /metrics, /healthz, /readyz.")
+    http_token: OptionalFile = Field(
+        default="", description="File of a bearer token that the status page and /metrics then ask for."
+    )
     workers: Annotated[Count, Shown("the CPUs it may use, at most 4")] = Field(
         default_factory=_workers, description="Worker processes that serve associations."
     )

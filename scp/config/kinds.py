@@ -81,6 +81,12 @@ def _path(value: Path) -> Path:
     return value
 
 
+def _path_or_none(value: str) -> str:
+    if "\x00" in value:
+        raise ValueError("not a path")
+    return value
+
+
 def _certificate(value: str) -> str:
     """A fingerprint as hexadecimal digits without colons, a name in lower case, so that they can be compared."""
     plain = value.strip().casefold()
@@ -121,6 +127,7 @@ Switch = Annotated[bool, BeforeValidator(_truth), Field(strict=True), Kind("true
 Text = Annotated[str, Field(min_length=1), Kind("a text of at least one character")]
 Folder = Annotated[Path, AfterValidator(_path), Kind("the path of a folder")]
 File = Annotated[Path, AfterValidator(_path), Kind("the path of a file")]
+OptionalFile = Annotated[str, AfterValidator(_path_or_none), Kind("the path of a file, or nothing")]
 Title = Annotated[
     str, AfterValidator(_title), Kind("an AE title (1-16 ASCII characters, no backslash, no space around it)")
 ]

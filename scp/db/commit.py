@@ -1,4 +1,4 @@
-"""Who commits what a process writes into the index: the process itself, or the node's one index writer."""
+"""Who commits what a process writes into the index: the process itself, the node's one index writer, or who is free."""
 
 import socket
 import threading
@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from scp.db import channel
-from scp.db.engine import Engine
+from scp.db.engine import Engine, Taken
 from scp.db.writes import Row, Write, run
 from scp.outcome import Failure, Outcome
 
 PATIENCE_SECONDS: Final = 10.0  # for a writer that died to be back and to answer
+CROWDED_SECONDS: Final = 0.1  # how long a worker that met another one at the lock lets the index writer write
 _PAUSE_SECONDS: Final = 0.02
 
 
@@ -20,7 +21,7 @@ class Unanswered(Failure):
 
 
 class Commit(Protocol):
-    """Carries out one write; what it returns is committed. Both members keep the same contract."""
+    """Carries out one write; what it returns is committed. All members keep the same contract."""
 
     def __call__(self, write: Write) -> Row:
         """Raises Failure when the write was not done, and Unanswered when that is not known."""
@@ -95,6 +96,33 @@ class WriterCommit:
             return channel.connect(self._address, left)
         sock.settimeout(left)
         return sock
+
+
+class FreeCommit:
+    """For the workers: commits in this process while nobody else writes, and through the index writer when many do.
+
+    There is one writer at a time, whoever it is, for both stand at the same lock. Who finds it taken does not wait
+    there but hands its write over, as do the worker's others for a while: then the index writer has the lock to itself
+    and commits for all of them together.
+    """
+
+    def __init__(self, engine: Engine, writer: Commit) -> None:
+        self._engine = engine
+        self._writer = writer
+        self._crowded = 0.0
+
+    def __call__(self, write: Write) -> Row:
+        """Commit here if the lock is free, else there."""
+        if time.monotonic() >= self._crowded:
+            try:
+                return _given(run(self._engine, [write], wait=False)[0])
+            except Taken:
+                self._crowded = time.monotonic() + CROWDED_SECONDS
+        return self._writer(write)
+
+    def close(self) -> None:
+        """Close the connections to the index writer."""
+        self._writer.close()
 
 
 def _given(found: Row | Failure) -> Row:

@@ -5,8 +5,9 @@ import os
 import re
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from scp.outcome import Failure, Outcome
 SQL = Path(__file__).parent / "sql"
 
 BUSY_SECONDS = 5.0
+SPARE = 16  # connections kept for threads to come
 
 _NO_ROOM = {
     sqlite3.SQLITE_BUSY,
@@ -33,6 +35,10 @@ class DatabaseError(ValueError):
     """A database file that this node may not or cannot work with; its text names the file and the remedy."""
 
 
+class Taken(Exception):  # noqa: N818  no error: somebody else is writing
+    """The write lock is somebody else's now."""
+
+
 def queries(name: str) -> dict[str, str]:
     """The named statements of `sql/<name>.sql`: each stands behind a line `-- name: ...`."""
     parts = re.split(r"^-- name: (\w+)\n", (SQL / f"{name}.sql").read_text("utf-8"), flags=re.MULTILINE)
@@ -40,13 +46,17 @@ def queries(name: str) -> dict[str, str]:
 
 
 class Engine:
-    """One database file; each thread has its own connection, and writers of all processes queue at one lock file."""
+    """One database file; each thread has its own connection, and writers of all processes queue at one lock file.
+
+    What a thread leaves behind at its end the next one takes: to open a connection costs more than a small instance.
+    """
 
     def __init__(self, path: Path, name: str) -> None:
         self.path = path
         self.name = name
         self.sql = queries(name)
         self._local = threading.local()
+        self._spare = _Spare()
         self._turn = threading.Lock()
         self._lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
@@ -55,14 +65,17 @@ class Engine:
         database: Database | None = getattr(self._local, "database", None)
         if database is not None:
             database.conn.close()
-            self._local.database = None
+            self._local.database = self._local.life = None
+        self._spare.close()
         os.close(self._lock)
 
     def rows(self, query: str, parameters: Parameters | None = None) -> list[sqlite3.Row]:
         """All rows of a named query; raises Failure when the database cannot answer."""
-        with _answerable(self.name):
-            rows: list[sqlite3.Row] = self._database().execute(self.sql[query], dict(parameters or {})).fetchall()
-            return rows
+        try:
+            rows: list[sqlite3.Row] = self._database().conn.execute(self.sql[query], parameters or {}).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise _in_words(error, self.name) from error
+        return rows
 
     def row(self, query: str, parameters: Parameters | None = None) -> sqlite3.Row | None:
         """The first row of a named query, or None."""
@@ -71,23 +84,36 @@ class Engine:
 
     def change(self, statement: str, parameters: Parameters | None = None) -> int:
         """Run a named statement inside `write()`; returns how many rows it changed."""
-        with _answerable(self.name):
-            return int(self._database().execute(self.sql[statement], dict(parameters or {})).rowcount)
+        try:
+            return int(self._database().conn.execute(self.sql[statement], parameters or {}).rowcount)
+        except sqlite3.DatabaseError as error:
+            raise _in_words(error, self.name) from error
 
     @contextmanager
-    def write(self) -> Iterator[None]:
+    def write(self, *, wait: bool = True) -> Iterator[None]:
         """A transaction that holds the write lock from its first line and is durable when the block is left.
 
         Waiting writers queue in the kernel instead of polling: SQLite's own busy handler lets one of two processes
-        starve for seconds. Raises Failure OUT_OF_RESOURCES when the lock or room is not to be had.
+        starve for seconds. Raises Failure OUT_OF_RESOURCES when the lock or room is not to be had, and Taken when
+        somebody else is writing and this one would not `wait`.
         """
-        with self._turn:
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
+        if not self._turn.acquire(blocking=wait):
+            raise Taken
+        try:
+            self._flock(wait=wait)
             try:
                 with _answerable(self.name):
                     yield from self._transaction()
             finally:
                 fcntl.flock(self._lock, fcntl.LOCK_UN)
+        finally:
+            self._turn.release()
+
+    def _flock(self, *, wait: bool) -> None:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Taken from None
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -118,8 +144,8 @@ class Engine:
     def _database(self) -> Database:
         database: Database | None = getattr(self._local, "database", None)
         if database is None:
-            database = self._local.database = self._connect()
-            self._local.life = _Life(database)
+            database = self._local.database = self._spare.take() or self._connect()
+            self._local.life = _Life(database, self._spare)
         return database
 
     def _connect(self) -> Database:
@@ -166,18 +192,50 @@ class Engine:
         return len(files) - len(done)
 
 
+class _Spare:
+    """Connections of threads that have ended, for those that begin; what nobody may need any more is closed."""
+
+    def __init__(self) -> None:
+        self._idle: deque[Database] = deque()
+        self._closed = False
+
+    def take(self) -> Database | None:
+        """One that is as good as new."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
+
+    def give(self, database: Database) -> None:
+        """Keep it, unless there are enough."""
+        if self._closed or len(self._idle) >= SPARE or database.conn.in_transaction:
+            database.conn.close()
+        else:
+            self._idle.append(database)
+
+    def close(self) -> None:
+        """Keep none any more."""
+        self._closed = True
+        while database := self.take():
+            database.conn.close()
+
+    __del__ = close
+
+
 class _Life:
-    """Closes a thread's connection when the thread's locals go.
+    """Gives a thread's connection back when the thread's locals go.
 
     sqlite_utils' object is part of a reference cycle, so that it would stay open until the garbage collector comes by:
     hundreds of descriptors in a node whose associations are short.
     """
 
-    def __init__(self, database: Database) -> None:
-        self._connection = database.conn
+    def __init__(self, database: Database, spare: _Spare) -> None:
+        self._database = database
+        self._spare = spare
 
     def __del__(self) -> None:
-        self._connection.close()
+        with suppress(sqlite3.ProgrammingError):  # closed by hand before
+            self._spare.give(self._database)
 
 
 def _statements(text: str) -> list[str]:
@@ -187,13 +245,17 @@ def _statements(text: str) -> list[str]:
 
 @contextmanager
 def _answerable(name: str) -> Iterator[None]:
-    """Turn what SQLite says into the house's words: no room is one thing, a broken disk or file another."""
     try:
         yield
     except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
-            raise  # a defect of ours, not of the disk
-        code = error.sqlite_errorcode & 0xFF  # the primary code; the rest is detail
-        if code in _NO_ROOM:
-            raise Failure(Outcome.OUT_OF_RESOURCES, f"the {name} database is busy or full") from error
-        raise Failure(Outcome.STORAGE_FAULT, f"the {name} database failed ({error.sqlite_errorname})") from error
+        raise _in_words(error, name) from error
+
+
+def _in_words(error: sqlite3.DatabaseError, name: str) -> Exception:
+    """What SQLite says in the house's words: no room is one thing, a broken disk or file another."""
+    if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
+        return error  # a defect of ours, not of the disk
+    code = error.sqlite_errorcode & 0xFF  # the primary code; the rest is detail
+    if code in _NO_ROOM:
+        return Failure(Outcome.OUT_OF_RESOURCES, f"the {name} database is busy or full")
+    return Failure(Outcome.STORAGE_FAULT, f"the {name} database failed ({error.sqlite_errorname})")

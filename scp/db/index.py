@@ -1,6 +1,7 @@
 """The index: which de-identified instance stands where, in which delivery of which visit, and what is in quarantine."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,12 +55,13 @@ class Recorded:
 class Index:
     """Everything the node knows of instances, by pseudonyms only.
 
-    It is read in the process that asks; what the walk writes goes through `commit`, without which it is committed here.
+    It is read in the process that asks; what the walk writes goes through what `commit` makes of
+    its engine.
     """
 
-    def __init__(self, path: Path, commit: Commit | None = None) -> None:
+    def __init__(self, path: Path, commit: Callable[[Engine], Commit] = OwnCommit) -> None:
         self._engine = Engine(path, "index")
-        self._commit = commit or OwnCommit(self._engine)
+        self._commit = commit(self._engine)
 
     def open(self, node: str) -> None:
         """Migrate and make sure that this index belongs to the linkage of this node; raises DatabaseError if not."""

@@ -23,14 +23,16 @@ class Refused(Failure):
     """One write that cannot be done; the database is well, and the others of the transaction are not concerned."""
 
 
-def run(engine: Engine, writes: Sequence[Write]) -> list[Row | Failure]:
+def run(engine: Engine, writes: Sequence[Write], *, wait: bool = True) -> list[Row | Failure]:
     """Carry out writes in one transaction; what is returned is durable.
+
+    Raises Taken, with nothing done, when somebody else is writing and it shall not `wait` for that.
 
     A write that cannot be done has a Failure in its place and leaves the others alone. Raises Failure
     OUT_OF_RESOURCES or STORAGE_FAULT when the database will not; then none of them was done, or, after a
     STORAGE_FAULT, nobody knows.
     """
-    with engine.write():
+    with engine.write(wait=wait):
         found = [_one(engine, write) for write in writes]
         faults.point("index.changed")
     faults.point("index.committed")

@@ -16,12 +16,14 @@ from functools import partial
 
 from scp import dictionary
 from scp.deidentify import coverage
+from scp.deidentify import policy as pixel_policy
 from scp.deidentify.fields import NEVER, Matching, Named, Private
 from scp.deidentify.functions import FUNCTIONS, Made
 from scp.deidentify.functions.description import is_writable
+from scp.deidentify.functions.original import Original
 from scp.deidentify.groups import Searched
 from scp.deidentify.plan import Plan
-from scp.deidentify.profile import BASIC_CODE
+from scp.deidentify.profile import BASIC_CODE, CLEAN_PIXELS_CODE
 from scp.deidentify.recipe import Recipe, RecipeError, Rule
 from scp.deidentify.search import Search
 from scp.deidentify.step import Action, Step, keep
@@ -32,6 +34,7 @@ _SAMPLE = dictionary.ATTRIBUTES[0x00100010]
 _SHIELDS = frozenset({"REPLACE", "JITTER"})
 _FULL_DATES, _MODIFIED_DATES, _RETAINED_UIDS = "113106", "113107", "113110"
 _SOP_CLASS_UID, _SOP_INSTANCE_UID = 0x00080016, 0x00080018
+_BURNED_IN_ANNOTATION = 0x00280301
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +67,27 @@ def compile(recipe: Recipe, policy: Policy) -> Plan:  # noqa: A001  there is no 
         private=compiler.private(),
         added=compiler.added(),
         searches=compiler.searches(),
+        unguarded=_unguarded(recipe),
+        pixels=pixel_policy.of(recipe),
+        added_blanked=_added_blanked(recipe, policy),
     )
     _check_reached(recipe, compiler.reached)
     _check_identifiers(recipe, plan)
     coverage.check(plan)
     return plan
+
+
+def _added_blanked(recipe: Recipe, policy: Policy) -> dict[int, Step]:
+    """What is added where pixels were blanked: the option's code beside the others, and that nothing is burned in."""
+    codes = _applied(recipe)
+    claimed = tuple(sorted({*codes, CLEAN_PIXELS_CODE})) if codes else ()  # an option refines a profile
+    steps = _Compiler(recipe, Context(policy.variables, claimed)).added()
+    steps[_BURNED_IN_ANNOTATION] = Step(Action.ADD, ("CS",), function=_not_burned_in)
+    return dict(sorted(steps.items()))
+
+
+def _not_burned_in(_value: str, _original: Original) -> str:
+    return "NO"  # PS3.15 E.3.1
 
 
 class _Compiler:
@@ -226,6 +245,12 @@ def _applied(recipe: Recipe) -> tuple[str, ...]:
     if _FULL_DATES in codes and _MODIFIED_DATES in codes:
         raise RecipeError(said[-1].path, said[-1].line, "dates can be kept in full or modified, not both; leave one")
     return codes
+
+
+def _unguarded(recipe: Recipe) -> frozenset[int]:
+    """The attributes whose values the residual guard does not look for."""
+    said = [directive.words for directive in recipe.directives if directive.name == "unguarded"]
+    return frozenset(dictionary.TAGS[word] for words in said for word in words)
 
 
 def _check_reached(recipe: Recipe, reached: AbstractSet[Rule]) -> None:

@@ -68,9 +68,9 @@ def _private(match: re.Match[str]) -> Private:
     if bool(match[1]) != bool(match[5]) or not group & 1:
         raise ValueError(f'{match[0]} is no private tag; write (gggg,"CREATOR",ee) with an odd group')
     vr = dictionary.private_vr(group, creator, element)
-    if vr in {None, "UN"} and (safe := profile.safe_private().get((group, creator, element))):
-        vr = safe.vr
-    if vr not in SHORT_VRS | LONG_VRS - {"UN"}:
+    if vr in {None, "UN"}:
+        vr = profile.private_vr(group, creator, element)
+    if vr is None or vr not in SHORT_VRS | LONG_VRS - {"UN"}:
         raise ValueError(f"{match[0]} is not in its maker's dictionary, so nobody knows what it holds; leave it out")
     return Private(group, creator, element, vr)
 

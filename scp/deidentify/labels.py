@@ -1,11 +1,12 @@
 """`%filter`: labels of images by what their attributes say, with the regions of pixels that each stands for.
 
-Labels are read and kept as data here; what becomes of a labelled image is the pixel policy's decision.
+Labels are read here; what becomes of a labelled image is the pixel policy's decision.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from scp import dictionary
@@ -17,12 +18,14 @@ _BETWEEN = re.compile(rf"\s*(\|\||\+)\s*(?=(?:{'|'.join(_CRITERIA)})\s)")
 _REGION = re.compile(r"(ctpkeepcoordinates|ctpcoordinates|keepcoordinates|coordinates)\s+(\S.*)")
 _BOX = re.compile(r"(\d{1,5}),(\d{1,5}),(\d{1,5}),(\d{1,5})", re.ASCII)
 _HEXADECIMAL = re.compile(r"0x([0-9A-Fa-f]{8})")
+ULTRASOUND_REGIONS = 0x00186011
+"""SequenceOfUltrasoundRegions, the one attribute whose regions can be kept (PS3.3 C.8.5.5)."""
 _OPERATORS: Mapping[str, str] = {"+": "and", "||": "or"}
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One condition on one attribute; `value` is None for those that need none. Regular expressions, as in deid."""
+    """One condition on one attribute; `value` is None for those that need none, an expression for `contains`."""
 
     criterion: str
     field: str
@@ -50,13 +53,15 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """One label of a group: an image has it that meets its criteria."""
+    """One label of a group: an image has it that meets its criteria. `layer` is its recipe's, as a rule's."""
 
     line: int
     group: str
     name: str
     criteria: tuple[Criterion, ...] = ()
     regions: tuple[Region, ...] = ()
+    path: Path = Path()
+    layer: int = 0
 
 
 def criterion(line: str) -> Criterion:
@@ -109,7 +114,7 @@ def _term(text: str) -> Term:
     wanted = name.lower() in _WITH_VALUE
     if not field or bool(value.strip()) != wanted:
         raise ValueError(f"{name} needs a field{' and a value' if wanted else ' and no value'}")
-    if wanted:
+    if name.lower().endswith("contains"):
         _check_expression(value.strip())
     return Term(name.lower(), field, _tag(field), value.strip() if wanted else None)
 

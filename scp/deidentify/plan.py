@@ -2,17 +2,21 @@
 
 import hashlib
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from scp import dictionary
 from scp.dataset import PIXEL_DATA, DataSet
-from scp.deidentify import fields, part10, search
+from scp.deidentify import blank, fields, native, part10, search
 from scp.deidentify.fields import Matching, Named, Private
 from scp.deidentify.functions.original import Original
 from scp.deidentify.functions.tokens import is_uid, uid
+from scp.deidentify.guard import Guard, guard
+from scp.deidentify.labels import Label
+from scp.deidentify.policy import SHOWING, PixelPolicy
 from scp.deidentify.recipe import Recipe, Rule
 from scp.deidentify.search import Search
 from scp.deidentify.splice import Splice, Tables
@@ -27,11 +31,10 @@ _STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID = 0x0020000D, 0x0020000E
 _SERIES_NUMBER, _INSTANCE_NUMBER = 0x00200011, 0x00200013
 _IMPLICIT, _EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 _UNREADABLE = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"})  # deflated, big endian
+_OVERLAYS, _OVERLAY_BIT_POSITION = range(0x6000, 0x6100), 0x0102
 _IS = re.compile(r"\+?\d{1,12}", re.ASCII)
 _LARGEST_IS = 2**31 - 1
 _DIGITS_OF_RECIPE = 16
-_SMALL = 1 << 16
-"""Parts below so many bytes are joined: a few large writes cost less than many small ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,12 @@ class Plan:
     private: Mapping[tuple[int, str, int], Step]
     added: Mapping[int, Step]
     searches: tuple[Search, ...] = ()
+    unguarded: frozenset[int] = frozenset()
+    pixels: PixelPolicy = field(default_factory=PixelPolicy)
+    added_blanked: Mapping[int, Step] = field(default_factory=dict)
     _tables: Tables = field(init=False)
+    _tables_blanked: Tables = field(init=False)
+    _guard: Guard = field(init=False)
 
     def __post_init__(self) -> None:
         """Put the decisions into the form they are executed in."""
@@ -78,11 +86,14 @@ class Plan:
             excluded=self.excluded,
         )
         object.__setattr__(self, "_tables", tables)
+        object.__setattr__(self, "_tables_blanked", replace(tables, added=self.added_blanked))
+        object.__setattr__(self, "_guard", guard(self.decisions, self.added, self.unguarded))
 
     @property
     def name(self) -> str:
-        """The recipe as the index names it on each row."""
-        return self.digest[:_DIGITS_OF_RECIPE]
+        """The recipe's id, or the ids of those put on one another, with the beginning of the digest."""
+        ids = [word for one in self.recipe.directives if one.name == "id" for word in one.words]
+        return f"{'+'.join(ids) or self.recipe.path.stem}@{self.digest[:_DIGITS_OF_RECIPE]}"
 
     def identity(self, instance: Instance) -> Identity:
         """Whose visit the instance belongs to. Raises Failure UNIDENTIFIED without PatientID or StudyInstanceUID."""
@@ -95,11 +106,15 @@ class Plan:
     def apply(self, instance: Instance, subject: Subject) -> DeidentifiedInstance:
         """The instance as a Part 10 file with new meta information; implicit VR leaves as explicit little endian.
 
-        Raises Failure NOT_DEIDENTIFIED where a rule cannot hold and MALFORMED where pixel data and transfer syntax
-        disagree. Pixel data is a slice of the instance's own buffer, which has to stay as it is.
+        Raises Failure NOT_DEIDENTIFIED where a rule cannot hold, MALFORMED where pixel data and transfer syntax
+        disagree, and what the pixel policy raises. Pixel data that is not blanked is a slice of the instance's own
+        buffer, which has to stay as it is.
         """
-        splice, head = self._begin(instance, subject)
-        parts = tuple(_joined([head, *splice.parts()]))
+        splice, head, _ = self._begin(instance, subject)
+        written = splice.parts()
+        parts = (self._guarded([head, *written.front], len(head), splice.original), *written.pixels)
+        if written.behind:
+            parts = (*parts, self._guarded(written.behind, 0, splice.original))
         digest = hashlib.sha256()
         for part in parts:
             digest.update(part)
@@ -113,17 +128,20 @@ class Plan:
         pixels = instance.pixels
         if pixels is None:
             return self.apply(instance, subject)
-        splice, head = self._begin(instance, subject)
+        splice, head, labels = self._begin(instance, subject)
         original, tag = splice.original, pixels.tag
 
         def behind(dataset: DataSet) -> tuple[Part, ...]:
-            return tuple(splice.behind(dataset).parts(range(tag + 1, 1 << 32)))
+            followers = splice.behind(dataset).parts(range(tag + 1, 1 << 32))
+            return (self._guarded([*followers.front, *followers.pixels, *followers.behind], 0, original),)
 
+        written = splice.parts(range(tag))
         return DeidentifiedHead(
             pixels=pixels,
-            parts=tuple(_joined([head, *splice.parts(range(tag))])),
+            parts=(self._guarded([head, *written.front], len(head), original), *written.pixels),
             behind=behind,
             finish=lambda digest, size: self._made(instance.arrival, original, Content(digest, size, ())),
+            blank=native.of(instance.dataset, labels).take if labels else None,
         )
 
     @property
@@ -137,16 +155,27 @@ class Plan:
         kept = (tag for tag in PIXELS if (step := self.decisions.get(tag)) and step.action is Action.KEEP)
         return frozenset(kept) - self.added.keys()
 
-    def _begin(self, instance: Instance, subject: Subject) -> tuple[Splice, bytes]:
-        """The work to be done, and what stands before the data set in its file."""
-        _check_encoding(instance.dataset, instance.arrival.transfer_syntax)
-        original = Original(instance.dataset, subject, self.protocols)
+    def _begin(self, instance: Instance, subject: Subject) -> tuple[Splice, bytes, tuple[Label, ...]]:
+        """The work to be done, what stands before the data set in its file, and labels by which pixels are blanked."""
+        dataset = instance.dataset
+        _check_encoding(dataset, instance.arrival.transfer_syntax)
+        labels = self.pixels.look(dataset)
+        if labels and instance.pixels is None:
+            dataset = blank.blanked(dataset, instance.arrival.transfer_syntax, labels)
+        original = Original(dataset, subject, self.protocols)
         sop_instance_uid = self._uid(_SOP_INSTANCE_UID, original)
         if not sop_instance_uid:
             raise Failure(Outcome.NOT_DEIDENTIFIED, "there is no SOPInstanceUID to replace")
         head = part10.head(instance.arrival.sop_class_uid, sop_instance_uid, _written_as(instance.arrival))
-        tables = search.tables(self._tables, self.searches, original) if self.searches else self._tables
-        return Splice(tables, original), head
+        tables = self._tables_blanked if labels else self._tables
+        tables = search.tables(tables, self.searches, original) if self.searches else tables
+        return Splice(tables, original), head, labels
+
+    def _guarded(self, parts: list[Part], start: int, original: Original) -> bytes:
+        """The parts as one, held against the instance's own values; the data set begins at `start`."""
+        output = b"".join(parts)
+        self._guard.check(output, start, original)
+        return output
 
     def _made(self, arrival: Arrival, original: Original, content: Content) -> DeidentifiedInstance:
         return DeidentifiedInstance(
@@ -187,6 +216,8 @@ class Plan:
         tag = named.attribute.tag
         step = self.decisions.get(tag)
         name = dictionary.write(tag)
+        if tag in SHOWING:
+            return (self._decision(name, step), *self.images())
         if added := self.added.get(tag):
             return (self._decision(name, added), self._decision(f"{name} inside sequences", step))
         return (self._decision(name, step),)
@@ -196,6 +227,16 @@ class Plan:
         return tuple(
             Decision(_name(rule), _ACTION_OF[rule.verb], rule.path, rule.line, rule.text) for rule in self.recipe.rules
         )
+
+    def images(self) -> Iterator[Decision]:
+        """What becomes of images: the labels of the pixel policy in the order they are asked, then all others."""
+        for one in self.pixels.rulings:
+            label = one.label
+            yield Decision(f"LABEL {label.name}", one.verdict.value, label.path, label.line, f"%filter {label.group}")
+        said = self.pixels.directive
+        path, line = (said.path, said.line) if said else (self.recipe.path, 0)
+        text = f"ADD {said.name} {said.words[0]}" if said else ""
+        yield Decision("images without a label", self.pixels.otherwise.value, path, line, text)
 
     def _decision(self, name: str, step: Step | None) -> Decision:
         action = step.action.value if step else Action.REMOVE.value
@@ -229,24 +270,22 @@ def _name(rule: Rule) -> str:
 def _check_encoding(dataset: DataSet, transfer_syntax: str) -> None:
     if transfer_syntax in _UNREADABLE:
         raise Failure(Outcome.NOT_DEIDENTIFIED, "deflated and big endian data sets are not read")
+    if any(value.strip(b"\0") for value in _overlay_positions(dataset)):
+        raise Failure(Outcome.NOT_DEIDENTIFIED, "an overlay is embedded in the pixel data")
+    if sum(dataset.find(tag) is not None for tag in PIXELS) > 1:
+        raise Failure(Outcome.MALFORMED, "there is pixel data of more than one kind")  # PS3.3 C.7.6.3, C.7.6.24
     pixels = dataset.find(PIXEL_DATA)
     if pixels and (pixels.end == pixels.stop) != (transfer_syntax in {_IMPLICIT, _EXPLICIT}):
         raise Failure(Outcome.MALFORMED, "the pixel data is not encoded as the transfer syntax says")
 
 
-def _joined(parts: list[Part]) -> Iterator[Part]:
-    """The same bytes in few parts: small neighbours joined, large ones as they are."""
-    small: list[Part] = []
-    for part in parts:
-        if len(part) < _SMALL:
-            small.append(part)
-            continue
-        if small:
-            yield b"".join(small)
-            small = []
-        yield part
-    if small:
-        yield b"".join(small)
+def _overlay_positions(dataset: DataSet) -> Iterator[bytes]:
+    """OverlayBitPosition of each overlay: not 0 where its bits are those of the pixels that stay (PS3.5 8.1.2)."""
+    for element in dataset.elements[bisect_left(dataset.elements, (_OVERLAYS[0] << 16,)) :]:
+        if element.tag >> 16 not in _OVERLAYS:
+            return
+        if element.tag & 0xFFFF == _OVERLAY_BIT_POSITION:
+            yield bytes(dataset.data[element.value : element.end])
 
 
 def _number(text: str) -> int:

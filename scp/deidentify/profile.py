@@ -31,6 +31,7 @@ class Option:
 
 
 BASIC_CODE = "113100"
+CLEAN_PIXELS_CODE = "113101"
 OPTIONS = (
     Option("retain-safe-private", "Rtn. Safe Priv. Opt.", "113111", "Retain Safe Private Option"),
     Option("retain-uids", "Rtn. UIDs Opt.", "113110", "Retain UIDs Option"),
@@ -56,9 +57,10 @@ OPTIONS = (
     Option("clean-graphics", "Clean Graph. Opt.", "113103", "Clean Graphics Option"),
 )
 """In the order of the table's columns."""
-MEANINGS: Mapping[str, str] = {BASIC_CODE: "Basic Application Confidentiality Profile"} | {
-    option.code: option.meaning for option in OPTIONS
-}
+MEANINGS: Mapping[str, str] = {
+    BASIC_CODE: "Basic Application Confidentiality Profile",
+    CLEAN_PIXELS_CODE: "Clean Pixel Data Option",
+} | {option.code: option.meaning for option in OPTIONS}
 """The codes of (0012,0064) (PS3.16 CID 7050) that a recipe here can earn."""
 
 
@@ -81,6 +83,18 @@ class SafePrivate:
     creator: str
     element: int
     vr: str
+
+
+@dataclass(frozen=True, slots=True)
+class Technical:
+    """One row of our own list: a private attribute of geometry, timing or diffusion, and what cleans it, if any."""
+
+    group: int
+    creator: str
+    element: int
+    vr: str
+    function: str
+    meaning: str
 
 
 @cache
@@ -108,6 +122,37 @@ def safe_private(path: Path = FOLDER / "e.3.10-1.csv") -> Mapping[tuple[int, str
         raise ValueError(f"{path}: this is not Table E.3.10-1 of 2026c with its {_SAFE_ROWS} rows")
     found = [_safe(row) for row in read]
     return {(one.group, one.creator, one.element): one for one in found}
+
+
+@cache
+def technical(path: Path = FOLDER / "technical.csv") -> Mapping[tuple[int, str, int], Technical]:
+    """What research needs beyond E.3.10-1, by group, creator and last two digits.
+
+    Raises ValueError where a row is of E.3.10-1 already, or stands there twice.
+    """
+    _, read = _read(path)
+    found = [
+        Technical(
+            int(row["Data Element"][1:5], 16),
+            row["Private Creator"],
+            int(row["Data Element"][8:10], 16),
+            row["VR"],
+            row["Function"],
+            row["Meaning"],
+        )
+        for row in read
+    ]
+    named = {(one.group, one.creator, one.element): one for one in found}
+    if len(named) != len(found) or not named.keys().isdisjoint(safe_private()):
+        raise ValueError(f"{path}: an attribute stands there twice, or in Table E.3.10-1 already")
+    return named
+
+
+def private_vr(group: int, creator: str, element: int) -> str | None:
+    """The VR that the standard's table or our own gives a private attribute; None where neither names it."""
+    key = group, creator, element
+    row = safe_private().get(key) or technical().get(key)
+    return row.vr if row else None
 
 
 def by_tag() -> Mapping[int, Row]:

@@ -89,7 +89,8 @@ class Reading:
         self.header.append((number, _action(line), self.because))
 
     def _take_directive(self, number: int, line: str) -> None:
-        self.directives.append(_directive(self.path, number, _action(line)))
+        directive = _directive(self.path, number, _action(line))
+        self.directives.append(replace(directive, because=self.because))
 
     def _take_member(self, _number: int, line: str) -> None:
         self.members[self.name].append(groups.member(_split(line)))
@@ -99,7 +100,7 @@ class Reading:
 
     def _take_label(self, number: int, line: str) -> None:
         if match := _LABEL.fullmatch(line):
-            self.labels.append(Label(number, self.name, match[1]))
+            self.labels.append(Label(number, self.name, match[1], path=self.path))
             return
         if not self.labels or self.labels[-1].group != self.name:
             raise ValueError("a criterion stands before any label; write LABEL name above it")

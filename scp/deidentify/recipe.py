@@ -59,7 +59,7 @@ def combine(recipes: Sequence[Recipe]) -> Recipe:
         directives=tuple(
             replace(directive, layer=layer) for layer, recipe in enumerate(recipes) for directive in recipe.directives
         ),
-        labels=tuple(label for recipe in recipes for label in recipe.labels),
+        labels=tuple(replace(label, layer=layer) for layer, recipe in enumerate(recipes) for label in recipe.labels),
     )
 
 

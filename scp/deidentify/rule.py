@@ -50,6 +50,7 @@ class Directive:
     name: str
     words: tuple[str, ...]
     layer: int = 0
+    because: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,4 +62,4 @@ class Recipe:
     rules: tuple[Rule, ...]
     directives: tuple[Directive, ...]
     labels: tuple[Label, ...] = ()
-    """Of `%filter`; the pixel policy decides what they are good for, the header does not depend on them."""
+    """Of `%filter`, for the pixel policy; the header does not depend on them."""

@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 from struct import Struct
+from typing import NamedTuple
 
 from scp import dictionary
 from scp.dataset import SHORT_VRS, UNDEFINED, DataSet, Element, Item, find, read_unknown
@@ -24,6 +25,7 @@ _ITEM_END = _ITEM.pack(0xFFFE, 0xE00D, 0)
 _SEQUENCE_END = _ITEM.pack(0xFFFE, 0xE0DD, 0)
 _PIXEL_REPRESENTATION = 0x00280103
 _PIXELS: Mapping[int, str] = {0x7FE00008: "OF", 0x7FE00009: "OD", 0x7FE00010: "OW"}
+_FIRST_PIXELS, _LAST_PIXELS = min(_PIXELS), max(_PIXELS)
 _ZERO_PADDED = frozenset({"UI", "OB", "UN"})
 _CREATORS = range(0x0010, 0x0100)
 _CREATOR = keep(("LO",), None, frozenset())
@@ -38,6 +40,14 @@ class Tables:
     private_groups: frozenset[int]
     added: Mapping[int, Step]
     excluded: frozenset[str]
+
+
+class Parts(NamedTuple):
+    """A new data set in order: what stands in front of the pixel data, the pixel data elements, what stands behind."""
+
+    front: list[Part]
+    pixels: list[Part]
+    behind: list[Part]
 
 
 class Splice:
@@ -55,26 +65,34 @@ class Splice:
         """The same work on what stands behind the pixel data."""
         return Splice(self._tables, self.original, dataset)
 
-    def parts(self, tags: range = range(1 << 32)) -> list[Part]:
+    def parts(self, tags: range = range(1 << 32)) -> Parts:
         """The new data set, explicit VR little endian; `tags` are those it may add.
 
         Raises Failure NOT_DEIDENTIFIED where a rule cannot hold.
         """
-        dataset = self._dataset
-        elements = dataset.elements
+        elements = self._dataset.elements
         for tag, vr in _PIXELS.items():
-            if vr in self._tables.excluded and dataset.find(tag):
+            if vr in self._tables.excluded and self._dataset.find(tag):
                 raise _no_pixels()
+        first, last = bisect_left(elements, (_FIRST_PIXELS,)), bisect_left(elements, (_LAST_PIXELS + 1,))
+        return Parts(
+            self._run(elements[:first], range(tags.start, min(tags.stop, _FIRST_PIXELS))),
+            self._level(elements[first:last], self._dataset),
+            self._run(elements[last:], range(max(tags.start, _LAST_PIXELS + 1), tags.stop)),
+        )
+
+    def _run(self, elements: tuple[Element, ...], tags: range) -> list[Part]:
+        """What stays of top-level elements, with what is added between them."""
         out: list[Part] = []
         begin = 0
         for tag, step in self._tables.added.items():
             if tag not in tags:
                 continue
             at = bisect_left(elements, (tag,))
-            out += self._level(elements[begin:at], dataset)
+            out += self._level(elements[begin:at], self._dataset)
             out += self._added(tag, step)
             begin = at + (at < len(elements) and elements[at].tag == tag)
-        return out + self._level(elements[begin:], dataset)
+        return out + self._level(elements[begin:], self._dataset)
 
     def _level(self, elements: tuple[Element, ...], within: DataSet) -> list[Part]:
         """What stays of the elements of one level of nesting, in order."""
@@ -152,14 +170,14 @@ class Splice:
         vr = self._resolved(step.vrs, level)
         if within.explicit and sent != "UN":
             if sent not in self._tables.excluded:
-                raise _contradiction(tag)
+                return _contradicting(tag)
             vr = sent
         if vr in self._tables.excluded:
             if tag in _PIXELS:
                 raise _no_pixels()
             return []
         if element.end != element.stop:
-            raise _contradiction(tag)
+            return _contradicting(tag)
         return [_header(tag, vr, element.end - element.value), self._data[element.value : element.end]]
 
     def _resolved(self, vrs: tuple[str, ...], level: tuple[Element, ...]) -> str:
@@ -175,9 +193,12 @@ class Splice:
     def _sequence(self, element: Element, within: DataSet) -> list[Part]:
         """A sequence with what stays of its items; lengths stay defined or undefined as they were sent."""
         if element.end == element.stop and element.vr == "UN":
-            within = _unknown(within, element)
+            found = _unknown(within, element)
+            if found is None:
+                return []
+            within = found
         elif element.vr not in {"SQ", "UN"}:
-            raise _contradiction(element.tag)
+            return _contradicting(element.tag)
         nested = within.nested[element.start]
         inside = DataSet(within.data, nested.explicit, (), within.nested)
         body = b"".join(part for item in nested.items for part in self._item(item, inside))
@@ -192,11 +213,16 @@ class Splice:
         return [_ITEM.pack(0xFFFE, 0xE000, sum(map(len, parts))), *parts]
 
 
-def _unknown(within: DataSet, element: Element) -> DataSet:
-    """The data set with the items of a sequence that was sent as UN; what is no sequence cannot be looked through."""
+def _unknown(within: DataSet, element: Element) -> DataSet | None:
+    """The data set with the items of a sequence that was sent as UN; what is no sequence cannot be looked through.
+
+    None for a private one, which is left out; Failure for a public one.
+    """
     try:
         return read_unknown(within, element)
     except Failure:
+        if element.tag >> 16 & 1:
+            return None
         raise Failure(
             Outcome.NOT_DEIDENTIFIED, f"{dictionary.write(element.tag)} was sent as UN and is no sequence inside"
         ) from None
@@ -206,8 +232,11 @@ def _no_pixels() -> Failure:
     return Failure(Outcome.NOT_DEIDENTIFIED, "the pixel data has a VR that the recipe lets no element have")
 
 
-def _contradiction(tag: int) -> Failure:
-    return Failure(
+def _contradicting(tag: int) -> list[Part]:
+    """Nothing of a private attribute: makers change their VRs between versions. Raises Failure for a public one."""
+    if tag >> 16 & 1:
+        return []
+    raise Failure(
         Outcome.NOT_DEIDENTIFIED, f"{dictionary.write(tag)} was sent with a VR that contradicts the dictionary"
     )
 

@@ -9,8 +9,8 @@ from scp.deidentify.fields import Field, Named, Private
 from scp.deidentify.functions import FITTED, FUNCTIONS, REWRITES, TELLING, Made
 from scp.deidentify.functions.dates import jitter
 from scp.deidentify.functions.original import Function, Original
-from scp.deidentify.profile import MEANINGS
-from scp.dictionary import Attribute
+from scp.deidentify.profile import CLEAN_PIXELS_CODE, MEANINGS
+from scp.dictionary import TAGS, Attribute
 
 # VRs whose values are characters, with the most bytes a value may have (PS3.5 6.2)
 TEXT_VRS: Mapping[str, int] = dict.fromkeys(("AE", "CS", "DS", "SH", "TM"), 16) | {
@@ -31,6 +31,7 @@ _MOVABLE = frozenset({"DA", "DT"})
 _DAYS = re.compile(r"[+-]?\d{1,5}", re.ASCII)
 _PREFIX = re.compile(r"(deid_func|func|var):(.*)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
+_GROUP = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _UIDS_OF_DEID = frozenset({"basic_uuid", "dicom_uuid", "pydicom_uuid", "suffix_uuid"})
 _DAYS_OF_YEAR = 365  # as deid counts them
@@ -190,13 +191,35 @@ def _check_id(words: Sequence[str]) -> None:
 
 def _check_codes(words: Sequence[str]) -> None:
     for word in words:
-        if word not in MEANINGS:
+        if word not in MEANINGS or word == CLEAN_PIXELS_CODE:  # which only blanking earns, instance by instance
             raise ValueError(f"{word} is no code of a profile or option that a recipe can apply (PS3.16 CID 7050)")
+
+
+def _check_keywords(words: Sequence[str]) -> None:
+    for word in words:
+        if word not in TAGS:
+            raise ValueError(f"{word} is no keyword of an attribute (PS3.6)")
+
+
+def _check_groups(words: Sequence[str]) -> None:
+    for word in words:
+        if not _GROUP.fullmatch(word):
+            raise ValueError(f"{word} is no name of a %filter")
+
+
+def _check_otherwise(words: Sequence[str]) -> None:
+    if tuple(words) not in {("pass",), ("quarantine",)}:
+        raise ValueError("images without a label can pass or quarantine; write ADD pixels_otherwise quarantine")
 
 
 DIRECTIVES: Mapping[str, Callable[[Sequence[str]], None]] = {
     "applies": _check_codes,
     "exclude_vr": _check_vrs,
     "id": _check_id,
+    "pixels_blank": _check_groups,
+    "pixels_otherwise": _check_otherwise,
+    "pixels_pass": _check_groups,
+    "pixels_quarantine": _check_groups,
+    "unguarded": _check_keywords,
 }
 """Directives of %labels and what checks their words; a check raises ValueError with a sentence."""

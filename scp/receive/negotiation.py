@@ -1,32 +1,22 @@
-"""A-ASSOCIATE (PS3.8 9.3.2 to 9.3.4, PS3.7 Annex D): what a stranger asks, and the answer to it."""
+"""A-ASSOCIATE (PS3.8 9.3.2 to 9.3.4, PS3.7 Annex D): the answer to what a stranger asks."""
 
 import logging
 import struct
-from collections.abc import Collection
-from dataclasses import dataclass, field, replace
-from typing import Final, TypeAlias
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Final
 
 import pydicom.config
-from pydicom.uid import UID
-from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
-from pynetdicom.pdu_primitives import (
-    A_ASSOCIATE,
-    AsynchronousOperationsWindowNegotiation,
-    ImplementationClassUIDNotification,
-    ImplementationVersionNameNotification,
-    MaximumLengthNotification,
-    SCP_SCU_RoleSelectionNegotiation,
-)
-from pynetdicom.presentation import PresentationContext, negotiate_as_acceptor
 from pynetdicom.sop_class import _STORAGE_CLASSES
 
 from scp import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from scp.instance import Peer
 from scp.outcome import Rejection
-from scp.receive import extended, identity, items
-from scp.receive.wire import PDU, ProtocolError, Reason
+from scp.receive import extended, identity, items, request
+from scp.receive.request import APPLICATION_CONTEXT, Proposal, Request, read
+from scp.receive.wire import PDU, Reason
 
-APPLICATION_CONTEXT: Final = "1.2.840.10008.3.1.1.1"
+__all__ = ["APPLICATION_CONTEXT", "Context", "Request", "abort", "accept", "read", "reject", "release"]
+
 VERIFICATION: Final = "1.2.840.10008.1.1"
 STORAGE_CLASSES: Final = frozenset(_STORAGE_CLASSES.values())
 MAX_REQUEST_BYTES: Final = 256 * 1024
@@ -67,24 +57,12 @@ TRANSFER_SYNTAXES: Final = (  # in the order preferred; never deflated, big endi
     "1.2.840.10008.1.2.4.108",  # HEVC/H.265 Main 10 Profile / Level 5.1
 )
 
-_APPLICATION_CONTEXT_ITEM: Final = 0x10
-_PRESENTATION_CONTEXT_ITEM: Final = 0x20
-_ITEMS: Final = frozenset((_APPLICATION_CONTEXT_ITEM, _PRESENTATION_CONTEXT_ITEM))
-# Maximum length, implementation class and version, operations window, roles; what else is read has a room of its own.
-_USER_ITEMS: Final = frozenset((0x51, 0x52, 0x53, 0x54, 0x55))
-_OUR_ITEMS: Final = frozenset((identity.REQUEST_ITEM, extended.ITEM))
-_MAX_CONTEXTS: Final = 128
-_MIN_PDU_BYTES: Final = 7  # room for one byte of a command
-_MALFORMED: Final = (ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError, struct.error)
-
-
-_UserItem: TypeAlias = (
-    MaximumLengthNotification
-    | ImplementationClassUIDNotification
-    | ImplementationVersionNameNotification
-    | AsynchronousOperationsWindowNegotiation
-    | SCP_SCU_RoleSelectionNegotiation
-)
+_PREFERENCE: Final = {uid: rank for rank, uid in enumerate(TRANSFER_SYNTAXES)}
+_IMPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"
+_ACCEPTED, _USER_REJECTION, _NO_ABSTRACT_SYNTAX, _NO_TRANSFER_SYNTAX = 0, 1, 3, 4  # PS3.8 Table 9-18
+_PRESENTATION_CONTEXT: Final = 0x21
+_VERSION: Final = b"\x00\x01\x00\x00"
+_SHORT: Final = struct.Struct(">H")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,21 +73,6 @@ class Context:
     transfer_syntax: str
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Request:
-    """An A-ASSOCIATE-RQ as far as this node goes into it; `max_pdu_bytes` 0 means that the peer sets no limit."""
-
-    reserved: bytes  # titles and what follows them, which the answer repeats as received (PS3.8 9.3.3)
-    peer: Peer
-    application_context: str
-    contexts: tuple[PresentationContext, ...]
-    roles: dict[str, tuple[bool, bool]] = field(default_factory=dict)
-    max_pdu_bytes: int = 0
-    asynchronous: bool = False
-    claim: identity.Claim | None = None
-    extended: frozenset[str] = frozenset()
-
-
 def quieten() -> None:
     """Keep pydicom and pynetdicom, for this process, from naming received values in warnings and logs."""
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
@@ -117,67 +80,28 @@ def quieten() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
-def read(body: bytes, address: str, certificate: frozenset[str] = frozenset()) -> Request | Rejection:
-    """Read an A-ASSOCIATE-RQ from behind its header; raises ProtocolError where it does not follow PS3.8 9.3.2.
-
-    `certificate` is what the peer has proven over TLS.
-    """
-    if len(body) < items.FIXED_BYTES:
-        raise ProtocolError(Reason.INVALID_PARAMETER, "an association request that is too short")
-    if not body[1] & 1:  # the other bits are not tested, PS3.8 Table 9-11
-        return Rejection.PROTOCOL_VERSION
-    called, calling = _title(body[4:20]), _title(body[20:36])
-    if not called:
-        return Rejection.CALLED_AE_TITLE
-    if not calling:
-        return Rejection.CALLING_AE_TITLE
-    recognised, others = _recognised(body[items.FIXED_BYTES :])
-    try:
-        primitive = _decode(body[: items.FIXED_BYTES] + recognised)
-        request = _request(primitive, body[4 : items.FIXED_BYTES], Peer(calling, called, address, certificate))
-    except _MALFORMED:
-        # Their texts quote what was sent, so they end here.
-        raise ProtocolError(Reason.INVALID_PARAMETER, "an association request that is malformed") from None
-    if isinstance(request, Rejection):
-        return request
-    claims = [identity.read(item) for kind, item in others if kind == identity.REQUEST_ITEM]
-    if len(claims) > 1:
-        raise ProtocolError(Reason.INVALID_PARAMETER, "more than one user identity")
-    asked = frozenset(extended.read(item) for kind, item in others if kind == extended.ITEM)
-    return replace(request, claim=claims[0] if claims else None, extended=asked)
-
-
 def accept(
-    request: Request, sop_classes: Collection[str], max_pdu_bytes: int, *, identified: bool = False
+    asked: Request, sop_classes: Collection[str], max_pdu_bytes: int, *, identified: bool = False
 ) -> tuple[bytes, dict[int, Context]]:
     """The A-ASSOCIATE-AC and the contexts it accepts, by id; `max_pdu_bytes` is the most this node takes.
 
     `identified` says that the request's user identity was checked, so that it is answered if an answer is wanted.
     """
-    wanted = {str(context.abstract_syntax) for context in request.contexts} & {VERIFICATION, *sop_classes}
-    results, roles = negotiate_as_acceptor(
-        list(request.contexts), [_offer(uid) for uid in wanted], {UID(uid): both for uid, both in request.roles.items()}
-    )
-    primitive = A_ASSOCIATE()
-    primitive.calling_ae_title = request.peer.calling
-    primitive.called_ae_title = request.peer.called
-    primitive.application_context_name = APPLICATION_CONTEXT
-    primitive.result, primitive.result_source = 0, 1
-    primitive.presentation_context_definition_results_list = results
-    primitive.user_information = [*_user_information(max_pdu_bytes, asynchronous=request.asynchronous), *roles]
-    encoded = A_ASSOCIATE_AC(primitive).encode()
-    start = len(request.reserved)
-    contexts = {
-        int(context.context_id): Context(str(context.abstract_syntax), str(context.transfer_syntax[0]))
-        for context in results
-        if context.result == 0 and context.context_id is not None
-    }
-    more = extended.answer(
-        request.extended, {context.abstract_syntax for context in contexts.values()} - {VERIFICATION}
-    )
-    if identified and request.claim is not None and request.claim.wants_answer:
-        more += identity.answer()
-    return items.extend(encoded[:10] + request.reserved + encoded[10 + start :], more), contexts
+    results = [items.item(request.APPLICATION_CONTEXT_ITEM, APPLICATION_CONTEXT.encode())]
+    contexts: dict[int, Context] = {}
+    for proposal in sorted(asked.contexts):
+        result, syntax = _result(proposal, asked, sop_classes)
+        if result == _ACCEPTED:
+            contexts[proposal.context_id] = Context(proposal.abstract_syntax, syntax)
+        name = items.item(request.TRANSFER_SYNTAX, syntax.encode())
+        results.append(items.item(_PRESENTATION_CONTEXT, bytes((proposal.context_id, 0, result, 0)) + name))
+    accepted = {context.abstract_syntax for context in contexts.values()}
+    user = _user_information(max_pdu_bytes, asynchronous=asked.asynchronous)
+    user += _roles(asked.roles, accepted) + extended.answer(asked.extended, accepted - {VERIFICATION})
+    if identified and asked.claim is not None and asked.claim.wants_answer:
+        user += identity.answer()
+    body = b"".join((_VERSION, asked.reserved, *results, items.item(items.USER_INFORMATION, user)))
+    return items.pdu(PDU.ASSOCIATE_AC, body), contexts
 
 
 def reject(rejection: Rejection) -> bytes:
@@ -197,73 +121,38 @@ def abort(reason: Reason | None) -> bytes:
     return struct.pack(">BBIBBBB", PDU.ABORT, 0, 4, 0, 0, source, code)
 
 
-def _title(raw: bytes) -> str:
-    """An AE title without its padding; empty when it is none (PS3.5 AE: printable ASCII, no backslash)."""
-    text = raw.decode("latin-1")
-    return text.strip(" ") if text.isascii() and text.isprintable() and "\\" not in text else ""
+def _result(proposal: Proposal, asked: Request, sop_classes: Collection[str]) -> tuple[int, str]:
+    """What becomes of a proposed context, and its transfer syntax: that of our preference.
+
+    Where it is not accepted, the answer has one that is not to be tested (PS3.8 9.3.3.2): nothing a stranger sent.
+    """
+    uid = proposal.abstract_syntax
+    if uid != VERIFICATION and uid not in sop_classes:
+        return _NO_ABSTRACT_SYNTAX, _IMPLICIT_VR_LITTLE_ENDIAN
+    known = [syntax for syntax in proposal.transfer_syntaxes if syntax in _PREFERENCE]
+    if not known:
+        return _NO_TRANSFER_SYNTAX, _IMPLICIT_VR_LITTLE_ENDIAN
+    as_scu, _ = asked.roles.get(uid, (True, False))
+    if not as_scu:  # it would be the SCP only, and this node is never the SCU here (PS3.7 D.3.3.4)
+        return _USER_REJECTION, _IMPLICIT_VR_LITTLE_ENDIAN
+    return _ACCEPTED, min(known, key=_PREFERENCE.__getitem__)
 
 
-def _recognised(data: bytes) -> tuple[bytes, list[tuple[int, bytes]]]:
-    """The items that pynetdicom decodes, and the bodies of those that we do; others are passed over (PS3.8 9.3.1)."""
-    kept = []
-    others = []
-    for kind, item in items.split(data):
-        if kind in _ITEMS:
-            kept.append(item)
-        elif kind == items.USER_INFORMATION:
-            subs = list(items.split(item[items.HEADER_BYTES :]))
-            user = b"".join(sub for sub_kind, sub in subs if sub_kind in _USER_ITEMS)
-            kept.append(items.item(kind, user))
-            others += [(sub_kind, sub[items.HEADER_BYTES :]) for sub_kind, sub in subs if sub_kind in _OUR_ITEMS]
-    return b"".join(kept), others
+def _user_information(max_pdu_bytes: int, *, asynchronous: bool) -> bytes:
+    window = items.item(request.OPERATIONS_WINDOW, struct.pack(">HH", 1, 1)) if asynchronous else b""
+    return b"".join(
+        (
+            items.item(request.MAXIMUM_LENGTH, struct.pack(">I", max_pdu_bytes)),
+            items.item(request.IMPLEMENTATION_CLASS, IMPLEMENTATION_CLASS_UID.encode()),
+            window,
+            items.item(request.IMPLEMENTATION_VERSION, IMPLEMENTATION_VERSION_NAME.encode()),
+        )
+    )
 
 
-def _decode(body: bytes) -> A_ASSOCIATE:
-    pdu = A_ASSOCIATE_RQ()
-    pdu.decode(items.pdu(PDU.ASSOCIATE_RQ, body))
-    return pdu.to_primitive()
-
-
-def _request(primitive: A_ASSOCIATE, reserved: bytes, peer: Peer) -> Request | Rejection:
-    contexts = tuple(primitive.presentation_context_definition_list)
-    if primitive.application_context_name != APPLICATION_CONTEXT:
-        return Rejection.APPLICATION_CONTEXT
-    if len({context.context_id for context in contexts}) != len(contexts) or not 0 < len(contexts) <= _MAX_CONTEXTS:
-        raise ProtocolError(Reason.INVALID_PARAMETER, "presentation contexts without an id of their own")
-    if not all(context.abstract_syntax and context.transfer_syntax for context in contexts):
-        raise ProtocolError(Reason.INVALID_PARAMETER, "a presentation context without its syntaxes")
-    size, asynchronous = 0, False
-    roles: dict[str, tuple[bool, bool]] = {}
-    for item in primitive.user_information:
-        if isinstance(item, MaximumLengthNotification):
-            size = item.maximum_length_received
-        elif isinstance(item, AsynchronousOperationsWindowNegotiation):
-            asynchronous = True
-        elif isinstance(item, SCP_SCU_RoleSelectionNegotiation):
-            roles[str(item.sop_class_uid)] = (bool(item.scu_role), bool(item.scp_role))
-    if 0 < size < _MIN_PDU_BYTES:
-        raise ProtocolError(Reason.INVALID_PARAMETER, "a maximum length that no message fits in")
-    return Request(reserved, peer, APPLICATION_CONTEXT, contexts, roles, size, asynchronous)
-
-
-def _offer(abstract_syntax: str) -> PresentationContext:
-    """What this node accepts for one SOP class: the peer as SCU, never as SCP."""
-    context = PresentationContext()
-    context.abstract_syntax = UID(abstract_syntax)
-    context.transfer_syntax = [UID(uid) for uid in TRANSFER_SYNTAXES]
-    context.scu_role, context.scp_role = True, False
-    return context
-
-
-def _user_information(max_pdu_bytes: int, *, asynchronous: bool) -> list[_UserItem]:
-    length = MaximumLengthNotification()
-    length.maximum_length_received = max_pdu_bytes
-    implementation = ImplementationClassUIDNotification()
-    implementation.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
-    version = ImplementationVersionNameNotification()
-    version.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-    if not asynchronous:
-        return [length, implementation, version]
-    window = AsynchronousOperationsWindowNegotiation()
-    window.maximum_number_operations_invoked = window.maximum_number_operations_performed = 1
-    return [length, implementation, version, window]
+def _roles(asked: Iterable[str], accepted: Collection[str]) -> bytes:
+    """For each class that was asked about: the requestor as SCU, never as SCP."""
+    return b"".join(
+        items.item(request.ROLE, _SHORT.pack(len(uid)) + uid.encode() + b"\1\0")
+        for uid in sorted(set(asked) & set(accepted))
+    )

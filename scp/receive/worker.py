@@ -21,6 +21,7 @@ from scp.receive.wire import Wire
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
 
     from scp.receive.board import Board
     from scp.receive.door import FrontDoor
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 BEAT_SECONDS: Final = 1.0
 PATIENCE_SECONDS: Final = 3.0  # beyond the drain's deadline, for last answers and closing
+TELL_SECONDS: Final = 1.0  # between two lines about refused connections from one address
+_TOLD: Final = 1024  # addresses remembered for that
 _MAPPED: Final = "::ffff:"  # an IPv4 address as an IPv6 listener sees it
 
 _logger = log.get("receive")
@@ -40,13 +43,21 @@ class Entrance(NamedTuple):
     contexts: "Watched[ssl.SSLContext] | None" = None
 
 
-def run_worker(entrances: Sequence[Entrance], door: "FrontDoor", board: "Board", slot: int) -> None:
+def run_worker(
+    entrances: Sequence[Entrance],
+    door: "FrontDoor",
+    board: "Board",
+    slot: int,
+    renew: "Callable[[FrontDoor], FrontDoor]" = lambda door: door,
+) -> None:
     """Serve associations until SIGTERM, or until a disk fails; returns when all have ended or their time is over.
 
-    To be called in a process of its own, in its main thread; `board` and `slot` are where it shows that it lives.
+    To be called in a process of its own, in its main thread; `board` and `slot` are where it shows that it lives. On
+    SIGHUP associations that begin from then on go through the door that `renew` gives; the others end as they began.
     """
     worker = Worker(entrances, door, board, slot)
     signal.signal(signal.SIGTERM, lambda _number, _frame: worker.leave())
+    signal.signal(signal.SIGHUP, lambda _number, _frame: worker.renew(renew))
     quieten()
     worker.serve()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it has been told, and would write into a closed pipe
@@ -59,11 +70,13 @@ class Worker:
     def __init__(self, entrances: Sequence[Entrance], door: "FrontDoor", board: "Board", slot: int) -> None:
         self._entrances = {entrance.listener.fileno(): entrance for entrance in entrances}
         self.door = door
+        self._changing = threading.Lock()
         self._board = board
         self._slot = slot
         self.drain = Drain()
         self.guests = Guests(door.limits, board.register, slot)
         self.budget = Budget(door.limits)
+        self._told: dict[tuple[str, str], float] = {}
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
 
@@ -71,6 +84,15 @@ class Worker:
         """Stop accepting, let every association end, and return from `serve`."""
         with suppress(BlockingIOError):  # full: it has been told often enough
             os.write(self._wake_write, b"!")
+
+    def renew(self, renew: "Callable[[FrontDoor], FrontDoor]") -> None:
+        """Change the door for who comes next; beside the accepting thread, which is not to wait for it."""
+
+        def change() -> None:
+            with self._changing:
+                self.door = renew(self.door)
+
+        threading.Thread(target=change, name="renew", daemon=True).start()
 
     def serve(self) -> None:
         """Accept until told to leave, then wait for the associations to end as `Drain` tells them."""
@@ -118,11 +140,21 @@ class Worker:
             return False
         address = str(source[0]).removeprefix(_MAPPED)
         if limit := self.guests.come(address):
-            self.door.metrics.limits.labels(limit).inc()
-            _logger.warning("connection_refused", address=address, limit=limit)
             sock.close()
+            self.door.metrics.limits.labels(limit).inc()
+            self._tell_refused(address, limit)
             return True
         return self._begin(_Visit(self, sock, address, entrance))
+
+    def _tell_refused(self, address: str, limit: str) -> None:
+        """One line a second for each address and limit; the metric counts them all."""
+        now = time.monotonic()
+        if now - self._told.get((address, limit), -TELL_SECONDS) < TELL_SECONDS:
+            return
+        if len(self._told) >= _TOLD:
+            self._told.clear()
+        self._told[address, limit] = now
+        _logger.warning("connection_refused", address=address, limit=limit)
 
     def _begin(self, visit: "_Visit") -> bool:
         try:

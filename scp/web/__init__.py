@@ -1,7 +1,7 @@
-"""The status port: /metrics for Prometheus, /healthz and /readyz for whoever starts and stops the node."""
+"""The status port: a page for people, /metrics for Prometheus, /healthz and /readyz for whoever runs the node."""
 
 from scp.web.pages import Pages
 from scp.web.server import run
-from scp.web.signs import Health, Signs
+from scp.web.signs import Arrived, Health, Signs
 
-__all__ = ["Health", "Pages", "Signs", "run"]
+__all__ = ["Arrived", "Health", "Pages", "Signs", "run"]

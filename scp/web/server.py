@@ -17,6 +17,15 @@ CONNECTIONS: Final = 32
 DEADLINE_SECONDS: Final = 10.0
 _PAUSE_SECONDS: Final = 1.0
 
+# A page of ours loads nothing, runs nothing and is shown in no other.
+_HEADERS: Final = (
+    ("Cache-Control", "no-store"),
+    ("Connection", "close"),
+    ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+    ("Referrer-Policy", "no-referrer"),
+    ("X-Content-Type-Options", "nosniff"),
+)
+
 _logger = log.get("web")
 
 
@@ -89,10 +98,10 @@ class _Request(BaseHTTPRequestHandler):
         super().__init__(*args)
 
     def do_GET(self) -> None:
-        self._send(self._pages.answer(self.path))
+        self._send(self._pages.answer(self.path, self.headers.get("Authorization", "")))
 
     def do_HEAD(self) -> None:
-        self._send(self._pages.answer(self.path))
+        self.do_GET()
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
         """Without http.server's page, which repeats what the peer sent."""
@@ -102,8 +111,10 @@ class _Request(BaseHTTPRequestHandler):
         self.send_response_only(answer.status)
         self.send_header("Content-Type", answer.content_type)
         self.send_header("Content-Length", str(len(answer.body)))
-        self.send_header("Cache-Control", "no-store")
-        self.send_header("Connection", "close")
+        for name, value in _HEADERS:
+            self.send_header(name, value)
+        if answer.asks:
+            self.send_header("WWW-Authenticate", 'Basic realm="cloakroom"')
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(answer.body)

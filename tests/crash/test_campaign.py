@@ -73,7 +73,7 @@ def test_every_needle_looks_like_one():
 
 
 def test_the_device_is_searched(monkeypatch):
-    monkeypatch.setattr(campaign, "NEEDLE", re.compile(b"P0000000000000[0-9]{2}"))  # which is what the pixels are
+    monkeypatch.setattr(campaign, "NEEDLE", re.compile(b"P0{11}[0-9]{4}"))  # which is what the pixels are
     (wrong,) = campaign.cut(8, seed=1, told=silent)
     assert "of the device" in wrong
 

@@ -80,7 +80,7 @@ def test_a_point_can_take_its_time():
 
 def test_what_is_no_point_cannot_be_armed():
     with pytest.raises(ValueError, match="there is no point"):
-        arm("files.writen")
+        arm("files.wrote")
 
 
 def late(house):

@@ -8,7 +8,7 @@ import pytest
 from scp.deidentify.compile import Policy
 from scp.deidentify.compile import compile as compile_plan
 from scp.deidentify.plan import Plan
-from scp.deidentify.recipe import find, read
+from scp.deidentify.recipe import combine, find, read
 from scp.instance import Subject
 
 NEEDED = "KEEP SOPClassUID\nREPLACE SOPInstanceUID func:uid\n"
@@ -37,14 +37,38 @@ def plan_of(write: Callable[..., Path]) -> Callable[..., Plan]:
     return compiled
 
 
+EVERY_IMAGE = """FORMAT dicom
+%labels
+ADD pixels_pass every-image
+%filter every-image
+LABEL every image
+  present SOPClassUID
+%header
+"""
+
+
 @pytest.fixture(scope="session")
-def mip() -> Plan:
+def unpolicied(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Plan]:
+    """Compiles a recipe that lets images of all kinds leave, for tests of what becomes of headers."""
+    path = tmp_path_factory.mktemp("recipes") / "every.dicom"
+    path.write_text(EVERY_IMAGE)
+    return lambda name: compile_plan(combine([read(find(name)), read(path)]), Policy({}))
+
+
+@pytest.fixture(scope="session")
+def shipped() -> Plan:
+    """The default recipe with its own pixel policy."""
     return compile_plan(read(find("mip")), Policy({}))
 
 
 @pytest.fixture(scope="session")
-def mip_strict() -> Plan:
-    return compile_plan(read(find("mip-strict")), Policy({}))
+def mip(unpolicied: Callable[[str], Plan]) -> Plan:
+    return unpolicied("mip")
+
+
+@pytest.fixture(scope="session")
+def mip_strict(unpolicied: Callable[[str], Plan]) -> Plan:
+    return unpolicied("mip-strict")
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ purpose; each difference is a test of its own below, with its reason.
 """
 
 import warnings
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -69,7 +70,12 @@ def theirs(dataset: Dataset, recipe: str, folder: Path) -> Dataset:
 def plan_of(recipe: str, folder: Path) -> Plan:
     path = folder / "ours.dicom"
     path.write_text(f"FORMAT dicom\n%header\n# because: a test\n{recipe}\n{OURS}")
-    return compile_plan(read_recipe(path), Policy({}))
+    return unguarded(compile_plan(read_recipe(path), Policy({})))
+
+
+def unguarded(plan: Plan) -> Plan:
+    """The engine alone, as deid has no guard (difference k)."""
+    return replace(plan, unguarded=frozenset(ATTRIBUTES))
 
 
 def comparable(dataset: Dataset) -> dict[int, object]:
@@ -229,7 +235,7 @@ def test_i_values_are_no_expressions(tmp_path: Path) -> None:
     assert by_deid.ImageComments == "called DOE^JOHN", "the ^ of a name is an expression to deid"
     path = tmp_path / "values.dicom"
     path.write_text(f"FORMAT dicom\n{section}REMOVE values:who\n{OURS}")
-    plan = compile_plan(read_recipe(path), Policy({}))
+    plan = unguarded(compile_plan(read_recipe(path), Policy({})))
     assert b"JOHN" not in b"".join(plan.apply(encoded_instance(image(NAME, comment)), SUBJECT).parts)
 
 
@@ -238,6 +244,19 @@ def test_j_deflated_and_big_endian_are_refused(transfer_syntax: str, tmp_path: P
     with pytest.raises(Failure) as error:
         plan_of("REMOVE PatientName", tmp_path).apply(encoded_instance(image(NAME), transfer_syntax), SUBJECT)
     assert error.value.outcome is Outcome.NOT_DEIDENTIFIED
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_k_what_a_recipe_forgot_does_not_leave(tmp_path: Path) -> None:
+    comment = explicit(0x00204000, "LT", "called DOE^JOHN")
+    by_deid, _ = both("REMOVE PatientName", tmp_path, NAME, comment, ours="REMOVE PatientName")
+    assert by_deid.ImageComments == "called DOE^JOHN"
+    path = tmp_path / "forgetful.dicom"
+    path.write_text(f"FORMAT dicom\n%header\nREMOVE PatientName\n{OURS}")
+    with pytest.raises(Failure) as error:
+        compile_plan(read_recipe(path), Policy({})).apply(encoded_instance(image(NAME, comment)), SUBJECT)
+    assert error.value.outcome is Outcome.RESIDUAL
+    assert error.value.why == "the value of (0010,0010) PatientName stands in (0020,4000) ImageComments"
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -127,7 +127,9 @@ def test_nothing_to_look_for_changes_nothing(written: Writes, subject: Subject) 
 
 
 def test_labels_are_read_to_their_last_region(written: Writes) -> None:
-    section = """%filter burned
+    section = """%labels
+ADD pixels_blank burned
+%filter burned
 # a whole-line comment
 LABEL GE console # (CTP)
   contains Manufacturer GE + contains ManufacturerModelName LOGIQ|VIVID || missing Rows
@@ -144,7 +146,7 @@ LABEL all of it
 """
     recipe = written("", section)
     first, second = recipe.labels
-    assert (first.group, first.name, first.line) == ("burned", "GE console", 4)
+    assert (first.group, first.name, first.line) == ("burned", "GE console", 6)
     assert [criterion.operator for criterion in first.criteria] == ["", "or", "and"]
     assert first.criteria[0].between == ("and", "or")
     assert [term.tag for term in first.criteria[0].terms] == [0x00080070, 0x00081090, 0x00280010]

@@ -65,7 +65,7 @@ def test_size_and_digest_are_those_of_the_file(mip: Plan, subject: Subject) -> N
     data = b"".join(made.parts)
     assert made.size == len(data)
     assert made.digest == hashlib.sha256(data).digest()
-    assert made.recipe == mip.digest[:16]
+    assert made.recipe == f"mip@{mip.digest[:16]}"
 
 
 def test_what_the_index_needs_is_pseudonymous(mip: Plan, subject: Subject) -> None:
@@ -400,3 +400,21 @@ def test_a_csa_header_that_cannot_be_read_leaves_empty(mip: Plan, subject: Subje
     data = applied(mip, subject, image(creator, explicit(0x00291110, "OB", b"DOE^JOHN")))
     assert creator + explicit(0x00291110, "OB", b"") in data
     assert b"DOE" not in data
+
+
+@pytest.mark.parametrize(("position", "refused"), [(0, False), (12, True), (15, True)])
+@pytest.mark.parametrize("group", [0x6000, 0x601E])
+def test_an_overlay_inside_the_pixel_data_is_refused(
+    mip: Plan,
+    subject: Subject,
+    group: int,
+    position: int,
+    refused: bool,  # noqa: FBT001  a parameter of the test
+) -> None:
+    sent = instance(image(explicit(group << 16 | 0x0102, "US", position.to_bytes(2, "little"))))
+    if refused:
+        with pytest.raises(Failure, match="embedded in the pixel data") as error:
+            mip.apply(sent, subject)
+        assert error.value.outcome is Outcome.NOT_DEIDENTIFIED
+    else:
+        assert b"".join(mip.apply(sent, subject).parts)

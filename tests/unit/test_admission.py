@@ -23,7 +23,7 @@ def refused(name, instance, **settings):
 
 
 def test_the_rules_and_their_order():
-    assert list(RULES) == ["sop_class", "room", "consent", "burned_in"]
+    assert list(RULES) == ["sop_class", "room", "consent"]
 
 
 def test_an_ordinary_instance_passes_every_rule():
@@ -67,18 +67,6 @@ def test_a_way_to_know_consent_that_is_not_there_stops_the_start():
     unchecked = Config.model_construct(consent="guessed")
     with pytest.raises(ConfigError, match="guessed"):
         RULES["consent"](Admission(unchecked, dict))
-
-
-@pytest.mark.parametrize("make", [factories.mr, factories.ct, factories.enhanced])
-def test_burned_in_identity_is_refused(make):
-    assert refused("burned_in", factories.instance(make(BurnedInAnnotation="YES"))) is Outcome.BURNED_IN
-    assert (
-        refused("burned_in", factories.instance(make(BurnedInAnnotation="YES"), factories.ImplicitVRLittleEndian))
-        is Outcome.BURNED_IN
-    )
-    rule("burned_in")(factories.instance(make(BurnedInAnnotation="NO")))
-    rule("burned_in")(factories.instance(make(BurnedInAnnotation="")))
-    rule("burned_in")(factories.instance(make()))
 
 
 RULES_OF_PEERS = (

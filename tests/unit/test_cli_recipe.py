@@ -18,7 +18,7 @@ BODY = image(
     explicit(0x00100010, "PN", NEEDLE),
     explicit(0x00080080, "LO", ""),
     explicit(0x00209116, "SQ", b""),
-    sequence(0x00081110, explicit(0x00081155, "UI", "1.2.3.77")),
+    sequence(0x00400555, explicit(0x00081155, "UI", "1.2.3.77")),
 )
 
 
@@ -81,8 +81,8 @@ def test_diff_shows_what_becomes_of_each_attribute(file: Path) -> None:
     assert change["(0010,0010) PatientName"] == "replaced"
     assert change["(0008,0016) SOPClassUID"] == "kept"
     assert change["(0012,0062) PatientIdentityRemoved"] == "written"
-    assert change["(0008,1110) ReferencedStudySequence"] == "blanked"
-    assert change["(0008,1110) ReferencedStudySequence[0] (0008,1155) ReferencedSOPInstanceUID"] == "removed"
+    assert change["(0040,0555) AcquisitionContextSequence"] == "blanked"
+    assert change["(0040,0555) AcquisitionContextSequence[0] (0008,1155) ReferencedSOPInstanceUID"] == "removed"
     assert change["(7FE0,0010) PixelData"] == "kept"
 
 

@@ -21,6 +21,7 @@ host = "0.0.0.0"
 port = 104
 http_host = "::1"
 http_port = 9000
+http_token = "secrets/token"
 workers = 3
 state = "s"
 export = "e"

@@ -16,7 +16,8 @@ NUMBERS = [key for key, field in settings() if field.annotation in {int, float}]
 LISTS = ("peers", "networks", "sop_classes")
 TABLES = ("protocols", "variables")
 TEXTS = (
-    "ae_title", "host", "http_host", "state", "export", "recipe", "layout", "consent", "log_format", "log_level",
+    "ae_title", "host", "http_host", "http_token", "state", "export", "recipe", "layout", "consent", "log_format",
+    "log_level",
     "tls.certificate", "tls.key", "tls.client_ca", "user_identity.check", "user_identity.passwords",
 )  # fmt: skip
 SWITCHES = (

@@ -6,7 +6,7 @@ from multiprocessing import get_context
 
 import pytest
 
-from scp.db.engine import SQL, DatabaseError, Engine, queries
+from scp.db.engine import SQL, DatabaseError, Engine, Taken, queries
 from scp.outcome import Failure, Outcome
 
 
@@ -142,21 +142,83 @@ def test_the_sql_is_written_for_postgresql_too(name):
         assert word not in text
 
 
-def test_a_connection_is_closed_with_its_thread(engine):
-    kept = []
-
-    def ask():
-        assert value(engine, "nobody") is None
-        kept.append(engine._database().conn)
-        kept[0].execute("SELECT 1")
-
-    thread = threading.Thread(target=ask)
-    gc.disable()  # the collector would close it too, some time
+def in_thread(work):
+    """What `work` returns in a thread that has ended, its locals with it."""
+    found = []
+    thread = threading.Thread(target=lambda: found.append(work()))
+    gc.disable()  # the collector would free it too, some time
     try:
         thread.start()
         thread.join()
-        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
-            kept[0].execute("SELECT 1")
     finally:
         gc.enable()
+    return found[0]
+
+
+def connection(engine):
+    engine.rows("node", {"name": "nobody"})
+    return engine._database().conn
+
+
+def test_what_a_thread_leaves_behind_the_next_one_takes(engine):
+    mine = connection(engine)
+    first = in_thread(lambda: connection(engine))
+    assert first is not mine
+    assert in_thread(lambda: connection(engine)) is first
+    with engine.write():
+        engine.change("set_node", {"name": "shared", "value": "yes"})
+    assert in_thread(lambda: value(engine, "shared")) == "yes"
+
+
+def test_no_more_connections_are_kept_than_may_be(engine, monkeypatch):
+    monkeypatch.setattr("scp.db.engine.SPARE", 0)
+    kept = in_thread(lambda: connection(engine))
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        kept.execute("SELECT 1")
     assert value(engine, "nobody") is None
+
+
+def test_a_connection_within_a_transaction_is_not_handed_on(engine):
+    def begin():
+        connection(engine).execute("BEGIN")
+        return engine._database().conn
+
+    kept = in_thread(begin)
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        kept.execute("SELECT 1")
+
+
+def test_what_was_kept_is_closed_with_the_engine(tmp_path):
+    engine = Engine(tmp_path / "index.db", "index")
+    engine.migrate()
+    kept = in_thread(lambda: connection(engine))
+    assert kept.execute("SELECT 1").fetchone()[0] == 1
+    engine.close()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        kept.execute("SELECT 1")
+
+
+@pytest.mark.parametrize("same_process", [True, False])
+def test_who_would_not_wait_for_the_lock_is_told(engine, same_process):
+    """Another engine stands at the lock file as another process does."""
+    other = engine if same_process else Engine(engine.path, "index")
+
+    def attempt():
+        try:
+            with other.write(wait=False):
+                other.change("set_node", {"name": "second", "value": ""})
+        except Taken:
+            return "taken"
+        return "written"
+
+    with engine.write():
+        engine.change("set_node", {"name": "first", "value": ""})
+        assert in_thread(attempt) == "taken"
+    assert value(engine, "first") == ""
+    assert value(engine, "second") is None
+    assert in_thread(attempt) == "written"
+    assert value(engine, "second") == ""
+    with engine.write():  # and the lock is free again
+        engine.change("set_node", {"name": "third", "value": ""})
+    if other is not engine:
+        other.close()

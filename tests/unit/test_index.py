@@ -4,23 +4,25 @@ import pytest
 from doubles import VISIT, clean
 from writing import writing
 
-from scp.db.commit import WriterCommit
+from scp.db.commit import FreeCommit, WriterCommit
 from scp.db.engine import DatabaseError
 from scp.db.index import Delivery, Index
 from scp.instance import Source
 from scp.outcome import Failure, Outcome
 
 
-@pytest.fixture(params=["own", "writer"])
+@pytest.fixture(params=["own", "writer", "free"])
 def index(request, tmp_path):
-    """The same contract for both who may commit: this process, and the index writer."""
+    """The same contract for all who may commit: this process, the index writer, and whoever is free."""
     index = Index(tmp_path / "index.db")
     index.open("node-a")
     if request.param == "own":
         yield index
         return
     with writing(tmp_path / "index.db", tmp_path / "run" / "index.sock"):
-        index = Index(tmp_path / "index.db", WriterCommit(tmp_path / "run" / "index.sock"))
+        writer = WriterCommit(tmp_path / "run" / "index.sock")
+        free = request.param == "free"
+        index = Index(tmp_path / "index.db", lambda engine: FreeCommit(engine, writer) if free else writer)
         yield index
         index.close()
 

@@ -14,11 +14,14 @@ from pynetdicom import AllStoragePresentationContexts, build_context
 from pynetdicom.pdu import A_ABORT_RQ, A_ASSOCIATE_AC, A_ASSOCIATE_RJ, A_ASSOCIATE_RQ, A_RELEASE_RP
 from pynetdicom.pdu_primitives import (
     A_ASSOCIATE,
+    AsynchronousOperationsWindowNegotiation,
     ImplementationClassUIDNotification,
+    ImplementationVersionNameNotification,
     MaximumLengthNotification,
+    SCP_SCU_RoleSelectionNegotiation,
     UserIdentityNegotiation,
 )
-from pynetdicom.presentation import PresentationContext
+from pynetdicom.presentation import PresentationContext, negotiate_as_acceptor
 
 import scp
 from scp.outcome import Rejection
@@ -226,3 +229,179 @@ def test_our_implementation_uid_is_a_uuids() -> None:
     assert root == "2.25"
     assert int(number) < 1 << 128
     assert re.fullmatch(r"[A-Z0-9_]{1,16}", scp.IMPLEMENTATION_VERSION_NAME)
+
+
+# pynetdicom's own encoder, decoder and negotiation as the oracle of ours.
+
+syntaxes = st.lists(st.sampled_from([*TRANSFER_SYNTAXES, *sorted(REFUSED), "1.2.3.4"]), min_size=1, max_size=8)
+classes = st.sampled_from([MR, VERIFICATION, "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.31", "2.25.1"])
+booleans = st.tuples(st.booleans(), st.booleans()).filter(any)
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> bytes:
+    """The body of a request with contexts, roles, operations window and maximum length as they come."""
+    body = A_ASSOCIATE()
+    body.calling_ae_title = draw(st.sampled_from(["MODALITY", "A", "SIXTEEN_LETTERS_"]))
+    body.called_ae_title, body.application_context_name = "CLOAKROOM", negotiation.APPLICATION_CONTEXT
+    contexts = []
+    for number in draw(st.lists(st.integers(0, 127), min_size=1, max_size=12, unique=True)):
+        context = build_context(draw(classes), draw(syntaxes))
+        context.context_id = 2 * number + 1
+        contexts.append(context)
+    body.presentation_context_definition_list = contexts
+    length, implementation = MaximumLengthNotification(), ImplementationClassUIDNotification()
+    length.maximum_length_received = draw(st.sampled_from([0, 7, 16382, 131_072, 2**32 - 1]))
+    implementation.implementation_class_uid = UID("1.2.3")
+    body.user_information = [length, implementation]
+    if draw(st.booleans()):
+        version = ImplementationVersionNameNotification()
+        version.implementation_version_name = "SOMEBODY"
+        body.user_information.append(version)
+    if draw(st.booleans()):
+        window = AsynchronousOperationsWindowNegotiation()
+        window.maximum_number_operations_invoked, window.maximum_number_operations_performed = 4, 0
+        body.user_information.append(window)
+    for uid, (as_scu, as_scp) in draw(st.dictionaries(classes, booleans)).items():
+        role = SCP_SCU_RoleSelectionNegotiation()
+        role.sop_class_uid, role.scu_role, role.scp_role = UID(uid), as_scu, as_scp
+        body.user_information.append(role)
+    return A_ASSOCIATE_RQ(body).encode()[6:]
+
+
+def theirs(body: bytes) -> A_ASSOCIATE:
+    """A body as pynetdicom reads it."""
+    pdu = A_ASSOCIATE_RQ()
+    pdu.decode(b"\1\0" + len(body).to_bytes(4) + body)
+    return pdu.to_primitive()
+
+
+def roles_of(primitive: A_ASSOCIATE) -> dict[UID, tuple[bool, bool]]:
+    return {
+        item.sop_class_uid: (bool(item.scu_role), bool(item.scp_role))
+        for item in primitive.user_information
+        if isinstance(item, SCP_SCU_RoleSelectionNegotiation)
+    }
+
+
+@given(requests())
+def test_a_request_is_to_us_what_it_is_to_pynetdicom(body: bytes) -> None:
+    request, primitive = read(body), theirs(body)
+    assert request.peer.calling == primitive.calling_ae_title.strip()
+    assert request.max_pdu_bytes == primitive.maximum_length_received
+    assert request.roles == roles_of(primitive)
+    assert request.asynchronous == any(
+        isinstance(item, AsynchronousOperationsWindowNegotiation) for item in primitive.user_information
+    )
+    assert [(each.context_id, each.abstract_syntax, list(each.transfer_syntaxes)) for each in request.contexts] == [
+        (each.context_id, each.abstract_syntax, list(each.transfer_syntax))
+        for each in primitive.presentation_context_definition_list
+    ]
+
+
+@given(requests())
+def test_contexts_and_roles_are_negotiated_as_pynetdicom_does(body: bytes) -> None:
+    primitive = theirs(body)
+    offered = []
+    for uid in (VERIFICATION, *sorted(STORAGE_CLASSES)):
+        context = build_context(uid, list(TRANSFER_SYNTAXES))
+        context.scu_role, context.scp_role = True, False
+        offered.append(context)
+    expected, roles = negotiate_as_acceptor(
+        primitive.presentation_context_definition_list, offered, roles_of(primitive)
+    )
+    answer, contexts = negotiation.accept(read(body), STORAGE_CLASSES, 131_072)
+    found = accepted(answer)
+    results = found.presentation_context_definition_results_list
+    assert [(each.context_id, each.result) for each in results] == [(each.context_id, each.result) for each in expected]
+    assert contexts == {
+        each.context_id: Context(each.abstract_syntax, each.transfer_syntax[0]) for each in expected if each.result == 0
+    }
+    assert {each.context_id: each.transfer_syntax[0] for each in results if each.result == 0} == {
+        number: context.transfer_syntax for number, context in contexts.items()
+    }
+    assert roles_of(found) == {each.sop_class_uid: (each.scu_role, each.scp_role) for each in roles}
+    windows = [
+        (item.maximum_number_operations_invoked, item.maximum_number_operations_performed)
+        for item in found.user_information
+        if isinstance(item, AsynchronousOperationsWindowNegotiation)
+    ]
+    assert windows == ([(1, 1)] if read(body).asynchronous else [])
+    assert answer[10:74] == body[4:68]  # titles and what is reserved, as received
+
+
+def changed(kind: int, value: bytes) -> bytes:
+    """A request whose user information has one more item."""
+    body = asked(build_context(MR))
+    at = body.index(b"\x50\0", 68)
+    (length,) = struct.unpack_from(">H", body, at + 2)
+    item = struct.pack(">BBH", kind, 0, len(value)) + value
+    return body[: at + 2] + struct.pack(">H", length + len(item)) + body[at + 4 :] + item
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (0x51, b"\0\0\1"),  # a maximum length of three bytes
+        (0x51, b"\0\0\0\6"),  # no message fits in
+        (0x54, b""),
+        (0x54, b"\0\x051.2.3\1"),  # a role without its last byte
+        (0x54, b"\0\0\1\0"),  # and one of no class
+        (0x54, b"\0\x091.2.3\1\0"),  # and one longer than its item
+        (0x56, b"\0"),
+        (0x58, b"\1"),
+    ],
+)
+def test_user_information_that_is_malformed_is_no_request(kind: int, value: bytes) -> None:
+    assert isinstance(answered(changed(kind, value)), ProtocolError)
+
+
+@pytest.mark.parametrize("kind", [0x00, 0x57, 0x5A, 0xFF])
+def test_items_that_are_not_known_are_passed_over(kind: int) -> None:
+    body = changed(kind, b"NEEDLE") + struct.pack(">BBH", kind, 0, 3) + b"abc"
+    assert read(body).contexts == read(asked(build_context(MR))).contexts
+
+
+def context_item(context_id: int, *names: tuple[int, str]) -> bytes:
+    value = bytes((context_id, 0, 0, 0))
+    for kind, name in names:
+        value += struct.pack(">BBH", kind, 0, len(name)) + name.encode()
+    return struct.pack(">BBH", 0x20, 0, len(value)) + value
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        context_item(2, (0x30, MR), (0x40, "1.2")),  # an even number
+        context_item(1, (0x30, MR), (0x40, "1.2")),  # a number that another has
+        context_item(3, (0x40, "1.2")),
+        context_item(3, (0x30, MR)),
+        context_item(3, (0x30, MR), (0x40, "")),
+        context_item(3, (0x30, ""), (0x40, "1.2")),
+        context_item(3, (0x30, MR), (0x30, MR), (0x40, "1.2")),
+        b"\x20\0\0\2\3\0",  # shorter than its own head
+    ],
+)
+def test_a_presentation_context_that_is_none(item: bytes) -> None:
+    assert isinstance(answered(asked(build_context(MR)) + item), ProtocolError)
+
+
+def test_what_a_context_holds_besides_its_syntaxes_is_passed_over() -> None:
+    body = asked(build_context(MR)) + context_item(3, (0x7F, "x"), (0x30, MR), (0x40, TRANSFER_SYNTAXES[1] + "\0"))
+    assert read(body).contexts[-1] == (3, MR, (TRANSFER_SYNTAXES[1],))
+
+
+def test_more_contexts_than_numbers_are_none() -> None:
+    many = b"".join(context_item(2 * number + 1, (0x30, MR), (0x40, "1.2")) for number in range(128))
+    body = asked(build_context(MR))
+    start = body.index(b"\x20\0", 68)
+    (length,) = struct.unpack_from(">H", body, start + 2)
+    assert len(read(body[:start] + many + body[start + 4 + length :]).contexts) == 128
+    assert isinstance(answered(body + many), ProtocolError)
+
+
+def test_nothing_of_a_context_that_is_refused_goes_back() -> None:
+    body = asked(build_context(MR)) + context_item(3, (0x30, "NEEDLE"), (0x40, "NEEDLE"))
+    answer, contexts = negotiation.accept(read(body), STORAGE_CLASSES, 131_072)
+    assert set(contexts) == {1}
+    assert b"NEEDLE" not in answer

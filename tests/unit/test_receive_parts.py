@@ -6,8 +6,10 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import inf
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from scp.config import Limits
+from scp.receive import worker
 from scp.receive.board import Board, State, Status
 from scp.receive.budget import Budget
 from scp.receive.drain import Drain
@@ -254,16 +257,29 @@ def test_a_pdu_is_read_to_its_last_byte_and_no_further(ends: tuple[Wire, socket.
     assert (kind, bytes(body)) == (PDU.RELEASE_RQ, bytes(4))
 
 
-def test_quick_acknowledgement_is_asked_for_after_every_read(ends: tuple[Wire, socket.socket, Drain]) -> None:
+class Looking:
+    """A poll object that notes, each time it is waited at, whether the kernel acknowledges at once."""
+
+    def __init__(self, poll: Any, sock: socket.socket, then: Callable[[], None]) -> None:
+        self._poll, self._socket, self._then = poll, sock, then
+        self.seen: list[int] = []
+
+    def poll(self, timeout: float | None) -> Any:
+        self.seen.append(self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK))
+        self._then()
+        return self._poll.poll(timeout)
+
+
+def test_quick_acknowledgement_is_asked_for_before_every_wait(ends: tuple[Wire, socket.socket, Drain]) -> None:
     """What stops the 40 ms stall of a sender with Nagle's algorithm; the kernel shows it while it is armed."""
     wire, peer, _ = ends
+    looking = Looking(wire._poll, wire._socket, lambda: peer.sendall(b"\4\0\0\0\0\1x"))
+    wire._poll = looking  # type: ignore[assignment]
     for _ in range(20):
-        peer.sendall(b"\4\0\0\0\0\1x")
         wire.read_pdu(CAPS, idle=later())
         wire.send(b"answer")  # which makes the kernel delay its acknowledgements again
-        peer.sendall(b"\4\0\0\0\0\1x")
-        wire.read_pdu(CAPS, idle=later())
-        assert wire._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK)
+    assert len(looking.seen) >= 20
+    assert all(looking.seen)
     assert wire._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
@@ -318,3 +334,34 @@ def test_a_header_is_judged_before_anything_is_read(kind: int, length: int) -> N
         assert error.value.reason is Reason.INVALID_PARAMETER
     else:
         assert error.value.reason is (Reason.UNEXPECTED_PDU if 1 <= kind <= 7 else Reason.UNRECOGNIZED_PDU)
+
+
+def test_refused_connections_are_told_of_once_a_second_for_each_address_and_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[tuple[str, str]] = []
+    now = [100.0]
+    monkeypatch.setattr(
+        worker, "_logger", SimpleNamespace(warning=lambda _, address, limit: told.append((address, limit)))
+    )
+    monkeypatch.setattr(worker, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(worker, "_TOLD", 3)
+    door = SimpleNamespace(limits=Limits())
+    busy = worker.Worker([], door, Board(["worker-1"]), 0)  # type: ignore[arg-type]
+    for _ in range(50):
+        busy._tell_refused("192.0.2.1", "max_unassociated")
+    busy._tell_refused("192.0.2.1", "max_unassociated_per_address")
+    busy._tell_refused("192.0.2.2", "max_unassociated")
+    assert told == [
+        ("192.0.2.1", "max_unassociated"),
+        ("192.0.2.1", "max_unassociated_per_address"),
+        ("192.0.2.2", "max_unassociated"),
+    ]
+    now[0] += worker.TELL_SECONDS
+    busy._tell_refused("192.0.2.1", "max_unassociated")
+    assert len(told) == 4
+    for number in range(20):
+        busy._tell_refused(f"198.51.100.{number}", "max_unassociated")
+        assert len(busy._told) <= 3, "strangers' addresses fill no memory"
+    assert len(told) == 24
+    busy.close()

@@ -359,6 +359,23 @@ def test_what_the_recipe_keeps_behind_the_pixels_is_kept(tmp_path, intake):
     assert stored[stored.index(PIXELS) :] == expected[expected.index(PIXELS) :]
 
 
+@pytest.mark.parametrize(("tag", "creator"), [(0x7FE1, "SIEMENS CSA NON-IMAGE"), (0x0029, "SIEMENS CSA HEADER")])
+def test_a_name_that_the_recipe_forgot_is_found_before_and_behind_the_pixels(tmp_path, intake, tag, creator):
+    recipe = tmp_path / "forgetful.dicom"
+    recipe.write_text(
+        "FORMAT dicom\n%header\nREMOVE ALL\nKEEP SOPClassUID\nREPLACE SOPInstanceUID func:uid\nKEEP PixelData\n"
+        f'# because: a test\nKEEP ({tag:04X},"{creator}",10)\n'
+    )
+    plan = recipe_of(Config(recipe=str(recipe)))
+    kept = [explicit(tag << 16 | 0x10, "LO", creator), explicit(tag << 16 | 0x1010, "OB", b"of " + PLANTED + b"!")]
+    data = image(NAME, *kept, pixels=explicit(0x7FE00010, "OW", PIXELS))
+    own = replace(intake, deidentify=plan.deidentify, streams=plan.streams)
+    for coming in (arrival(data), streamed(arrival(data), [len(data) - 150, len(data) - 20])):
+        assert own.take(coming) is Outcome.RESIDUAL
+    assert {original for _, _, original in sealed(intake)} == {data}
+    assert staged(intake) == []
+
+
 def test_pixels_that_the_recipe_removes_do_not_stream(tmp_path):
     recipe = tmp_path / "written.dicom"
     recipe.write_text("FORMAT dicom\n%header\nREMOVE ALL\nKEEP SOPClassUID\nREPLACE SOPInstanceUID func:uid\n")

@@ -11,8 +11,9 @@ from test_writes import count, delivery, instance, outcome
 from writing import Running, writing
 
 from scp.db import channel, writer
+from scp.db import commit as commits
 from scp.db.channel import MessageError, answer, answered, ask, asked, connect, listen
-from scp.db.commit import Unanswered, WriterCommit
+from scp.db.commit import FreeCommit, Unanswered, WriterCommit
 from scp.db.engine import Engine
 from scp.db.writes import Write, run
 from scp.outcome import Failure, Outcome
@@ -257,3 +258,101 @@ def test_it_beats_while_nothing_comes(path, address, monkeypatch):
         assert not thread.is_alive()
         assert isinstance(listener, socket.socket)
         assert listener.fileno() >= 0  # it is the supervisor's, for the next writer
+
+
+def test_it_beats_while_a_commit_waits_but_not_for_ever(path, address, commit, monkeypatch):
+    monkeypatch.setattr(writer, "BEAT_SECONDS", 0.01)
+    beats = threading.Semaphore(0)
+    with listen(address) as listener:
+        slow = writer.Writer(listener, Engine(path, "index"), most=1, seconds=1.0)
+        thread = threading.Thread(target=slow.serve, args=(beats.release, int), daemon=True)
+        engine = Engine(path, "index")
+        with ThreadPoolExecutor(1) as pool:
+            with engine.write():  # nobody else can commit now
+                thread.start()
+                asking = pool.submit(commit, instance())
+                while not slow._since:
+                    time.sleep(0.001)
+                while beats.acquire(blocking=False):
+                    pass
+                assert all(beats.acquire(timeout=10) for _ in range(3))
+                monkeypatch.setattr(writer, "SLOW_SECONDS", 0.0)
+                while beats.acquire(timeout=0.2):  # one may have been on its way
+                    pass
+                monkeypatch.setattr(writer, "SLOW_SECONDS", 60.0)
+                assert beats.acquire(timeout=10)
+            assert outcome(asking.result(timeout=10)) == "STORED"
+        slow.leave()
+        thread.join(timeout=10)
+        assert not thread.is_alive()
+        engine.close()
+    assert not [each for each in threading.enumerate() if each.name == "pulse"]
+
+
+class Asked:
+    """In the index writer's place: counts what is handed over."""
+
+    def __init__(self):
+        self.writes = []
+        self.closed = False
+
+    def __call__(self, write):
+        self.writes.append(write)
+        return {"outcome": "STORED", "scan_research_id": "1", "delivery": 1}
+
+    def close(self):
+        self.closed = True
+
+
+def test_who_finds_nobody_writing_commits_for_itself(path):
+    engine, writer = Engine(path, "index"), Asked()
+    free = FreeCommit(engine, writer)
+    assert outcome(free(instance())) == "STORED"
+    assert not writer.writes
+    assert stored(path) == 1
+    free.close()
+    engine.close()
+    assert writer.closed
+
+
+def test_who_finds_somebody_writing_hands_over_and_leaves_the_lock_alone_for_a_while(path, monkeypatch):
+    engine, other, writer = Engine(path, "index"), Engine(path, "index"), Asked()
+    free = FreeCommit(engine, writer)
+    with other.write():
+        free(instance("2.25.1"))
+        assert writer.writes == [instance("2.25.1")]
+    free(instance("2.25.2"))  # the lock is free, but the index writer is given it
+    assert writer.writes == [instance("2.25.1"), instance("2.25.2")]
+    monkeypatch.setattr(commits, "CROWDED_SECONDS", 0.0)
+    free._crowded = 0.0
+    free(instance("2.25.3"))
+    assert len(writer.writes) == 2
+    assert stored(path) == 1
+    other.close()
+    engine.close()
+
+
+def test_a_disk_that_fails_here_is_no_reason_to_ask_there(path, monkeypatch):
+    engine, writer = Engine(path, "index"), Asked()
+
+    def broken(*_args, **_named):
+        raise Failure(Outcome.STORAGE_FAULT, "the index database failed")
+
+    monkeypatch.setattr(commits, "run", broken)
+    with pytest.raises(Failure) as caught:
+        FreeCommit(engine, writer)(instance())
+    assert caught.value.outcome is Outcome.STORAGE_FAULT
+    assert not writer.writes
+    engine.close()
+
+
+def test_many_at_once_are_each_stored_once_whoever_commits(path, address):
+    with writing(path, address):
+        engine = Engine(path, "index")
+        free = FreeCommit(engine, WriterCommit(address))
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(free, [instance(f"2.25.{number}") for number in range(120)] * 2))
+        assert {outcome(each) for each in found} == {"STORED"}  # the same moment: the same write, asked again
+        free.close()
+        engine.close()
+    assert stored(path) == 120

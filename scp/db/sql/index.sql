@@ -144,3 +144,11 @@ SELECT id, outcome, why, size, received_at FROM quarantine WHERE id = :id
 
 -- name: quarantine_by_outcome
 SELECT outcome, COUNT(*) AS instances, SUM(size) AS bytes FROM quarantine GROUP BY outcome ORDER BY outcome
+
+-- name: recent_visits
+SELECT d.scan_research_id, d.state, d.last_arrival,
+       (SELECT COUNT(*) FROM instance AS i WHERE i.scan_research_id = d.scan_research_id) AS instances
+FROM (
+    SELECT scan_research_id, state, MAX(last_arrival) AS last_arrival FROM delivery
+    GROUP BY scan_research_id ORDER BY 3 DESC, scan_research_id LIMIT :most
+) AS d ORDER BY d.last_arrival DESC, d.scan_research_id

@@ -6,10 +6,14 @@ from typing import NamedTuple
 from scp.deidentify.functions import dummy
 from scp.deidentify.functions.age import age, age_90_plus
 from scp.deidentify.functions.applied import applied_codes, applied_names
-from scp.deidentify.functions.csa import csa_numbers
+from scp.deidentify.functions.csa import csa_numbers, csa_protocol
 from scp.deidentify.functions.dates import date_month, date_year, scan_month
 from scp.deidentify.functions.description import description, description_within
+from scp.deidentify.functions.ge import ge_protocol
+from scp.deidentify.functions.ge_polarity import ge_polarity
+from scp.deidentify.functions.numbers import codes, measures, numbers
 from scp.deidentify.functions.original import Function, Rewrite
+from scp.deidentify.functions.phoenix import phoenix_lines
 from scp.deidentify.functions.shift import shifted
 from scp.deidentify.functions.tokens import patient_pseudonym, uid, visit_number
 from scp.dictionary import Attribute
@@ -26,7 +30,16 @@ FUNCTIONS: Mapping[str, Function] = {
     "visit_number": visit_number,
 }
 
-REWRITES: Mapping[str, Rewrite] = {"csa_numbers": csa_numbers}
+REWRITES: Mapping[str, Rewrite] = {
+    "codes": codes,
+    "csa_numbers": csa_numbers,
+    "csa_protocol": csa_protocol,
+    "ge_polarity": ge_polarity,
+    "ge_protocol": ge_protocol,
+    "measures": measures,
+    "numbers": numbers,
+    "phoenix_lines": phoenix_lines,
+}
 """Those for the bytes of a private attribute."""
 
 

@@ -1,0 +1,135 @@
+"""The residual guard: no value that identifies this very instance may be in the bytes that are about to leave.
+
+It looks at the output, not at what the plan meant to do, so that it holds whatever the plan does: all that stands in
+front of the pixel data and behind it. Pixel data itself is the pixel policy's.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from functools import cached_property
+
+from scp import dictionary
+from scp.dataset import Element, Reader, Span
+from scp.deidentify.functions.original import Original
+from scp.deidentify.needles import LONG, Kind, Needle, collect, identifying, root
+from scp.deidentify.step import Action, Step
+from scp.outcome import Failure, Outcome
+
+_TEXTS = frozenset({"AE", "AS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"})
+_CODES = "CS"
+_DATES = frozenset({"DA", "DT"})
+_DIGITS_AND_DOT = frozenset(b"0123456789.")
+_LETTERS = frozenset(b"abcdefghijklmnopqrstuvwxyz")
+_ALPHANUMERIC = _LETTERS | frozenset(b"0123456789")
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What a plan's output is held against; made once, shared by all threads.
+
+    `kinds` are the attributes whose values may not come through; `constants` and `dates` those that the plan writes
+    itself: a value of the recipe's own, or a date made coarser or moved.
+    """
+
+    kinds: Mapping[int, Kind]
+    constants: frozenset[int]
+    dates: frozenset[int]
+
+    def check(self, output: bytes, start: int, original: Original) -> None:
+        """Raises Failure RESIDUAL, naming both attributes, where the original's own value is in an explicit data set.
+
+        The data set begins at `start` of `output`; it is complete but for pixel data, which the guard does not see.
+        """
+        if not output:
+            return
+        lower = output.lower()
+        table = _Table(output, start)
+        roots: dict[bytes, bool] = {}
+        for spelling, needle in collect(self.kinds, original).items():
+            if needle.kind is Kind.UID:
+                beginning = root(spelling)
+                if (known := roots.get(beginning)) is None:
+                    known = roots[beginning] = beginning in lower
+                if not known:
+                    continue
+            if spelling in lower:
+                self._verify(spelling, needle, lower, table)
+
+    def _verify(self, spelling: bytes, needle: Needle, lower: bytes, table: "_Table") -> None:
+        """Each place of the spelling: by the element it stands in, it is the value, or only the same bytes."""
+        for at in _places(spelling, lower):
+            if _apart(spelling, needle.kind, lower, at):
+                element = table.element(at)
+                if element is None or self._is_residual(spelling, needle.kind, element, lower):
+                    where = dictionary.write(element.tag) if element else "the file meta information"
+                    raise Failure(Outcome.RESIDUAL, f"the value of {dictionary.write(needle.tag)} stands in {where}")
+
+    def _is_residual(self, spelling: bytes, kind: Kind, element: Element, lower: bytes) -> bool:
+        if element.tag in self.constants or (kind is Kind.DATE and element.tag in self.dates):
+            return False
+        if len(spelling) >= LONG:
+            return True
+        if element.vr == _CODES:
+            return lower[element.value : element.end].strip(b" \0") == spelling and not spelling.isalpha()
+        return element.vr in _TEXTS
+
+
+def guard(decisions: Mapping[int, Step], added: Mapping[int, Step], unguarded: AbstractSet[int]) -> Guard:
+    """The guard of a plan with these decisions, which lets values of the `unguarded` attributes through."""
+    written = {tag: step for tag, step in decisions.items() if step.action is Action.REPLACE} | dict(added)
+    constants = {tag for tag, step in written.items() if step.rule and step.rule.value and not step.rule.value.telling}
+    dates = {tag for tag, step in written.items() if step.vrs[0] in _DATES}
+    kinds = {tag: kind for tag, kind in identifying(decisions).items() if tag not in unguarded}
+    return Guard(kinds, frozenset(constants), frozenset(dates))
+
+
+def _places(spelling: bytes, lower: bytes) -> Iterator[int]:
+    at = lower.find(spelling)
+    while at >= 0:
+        yield at
+        at = lower.find(spelling, at + 1)
+
+
+def _apart(spelling: bytes, kind: Kind, lower: bytes, at: int) -> bool:
+    """Whether it ends where the value does: a number is none within a longer one, a name none within a word."""
+    before = lower[at - 1] if at else 0
+    behind = lower[at + len(spelling)] if at + len(spelling) < len(lower) else 0
+    if kind is Kind.DATE:
+        return before not in _DIGITS_AND_DOT  # a time may follow
+    if kind is Kind.UID or spelling.isdigit():
+        return before not in _DIGITS_AND_DOT and behind not in _DIGITS_AND_DOT
+    if len(spelling) < LONG:
+        return before not in _ALPHANUMERIC and behind not in _ALPHANUMERIC
+    if kind is Kind.NAME:
+        return before not in _LETTERS and behind not in _LETTERS
+    return True
+
+
+class _Table:
+    """Tells which element of an output holds a place; reads the output where that is asked, which is seldom."""
+
+    def __init__(self, output: bytes, start: int) -> None:
+        self._output = output
+        self._start = start
+
+    @cached_property
+    def _read(self) -> tuple[Reader, tuple[Element, ...]]:
+        reader = Reader(memoryview(self._output))
+        span = Span(len(self._output), 0, explicit=True, delimited=False)
+        return reader, reader.table(self._start, span)[0]
+
+    def element(self, at: int) -> Element | None:
+        """The innermost one; None in front of the data set."""
+        reader, elements = self._read
+        found = _holding(elements, at)
+        while found and (nested := reader.nested.get(found.start)):
+            inner = next((one for item in nested.items if (one := _holding(item.elements, at))), None)
+            if inner is None:
+                break
+            found = inner
+        return found
+
+
+def _holding(elements: Sequence[Element], at: int) -> Element | None:
+    return next((element for element in elements if element.start <= at < element.stop), None)
