@@ -251,7 +251,7 @@ def _make(folder: Path) -> None:
 
 def _keys(config: Config) -> Sequence[Path]:
     """Keys are made on the very first start only: with a database there, missing keys are lost keys."""
-    if keys.missing(config.keys) and not config.linkage_path.exists() and not config.index_path.exists():
+    if not config.linkage_path.exists() and not config.index_path.exists():
         return keys.init(config.keys)
     return ()
 

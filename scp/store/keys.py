@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pyrage import RecipientError, encrypt, x25519
+from pyrage import IdentityError, RecipientError, encrypt, x25519
 
 from scp.store.files import TEMPORARY, sync_folder
 
@@ -36,17 +36,25 @@ def init(folder: Path) -> list[Path]:
     """Make what is missing of the linkage key and the officer's pair, and overwrite nothing; returns what was made.
 
     An officer's public key that stands there already (`officer.pub`, one line `age1...`) is left alone, and no private
-    half is made then: that is how a hospital brings its own.
+    half is made then: that is how a hospital brings its own. Raises KeyFileError for an officer.key that is none.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     made = []
     if not (folder / _LINKAGE).exists():
         made.append(_create(folder / _LINKAGE, secrets.token_hex(_BYTES), KEY_MODE))
     if not (folder / _OFFICER_PUBLIC).exists():
-        pair = x25519.Identity.generate()
-        made.append(_create(folder / _OFFICER_PRIVATE, str(pair), KEY_MODE))
+        private = folder / _OFFICER_PRIVATE
+        if not private.exists():  # else an init was stopped between the two halves
+            made.append(_create(private, str(x25519.Identity.generate()), KEY_MODE))
+        try:
+            pair = x25519.Identity.from_str(_read(private, private=True))
+        except IdentityError as error:
+            raise KeyFileError(f"{private}: is not an age private key (one line, AGE-SECRET-KEY-1...)") from error
         made.append(_create(folder / _OFFICER_PUBLIC, str(pair.to_public()), 0o444))
+    for left in folder.glob(f"{TEMPORARY}*"):
+        left.unlink()
     sync_folder(folder)
+    sync_folder(folder.parent)
     return made
 
 

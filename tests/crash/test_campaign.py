@@ -51,6 +51,19 @@ def test_power_cuts_find_nothing():
     assert said[-1].startswith("4 cuts")
 
 
+@pytest.mark.parametrize("after", [0.01, 0.03, 0.05, 0.08, 0.12])
+def test_a_power_cut_within_the_first_start(tmp_path, after):
+    with Disk(tmp_path) as disk:
+        house = House(disk.mount() / "node")
+        house.folder.mkdir()
+        house.log = tmp_path / "house.log"
+        told = house.live(range(20), after=after)
+        disk.cut()
+        (disk.mount() / "node").mkdir(exist_ok=True)
+        assert house.recover()
+        assert house.check(told.answers) == []
+
+
 @pytest.mark.parametrize("bug", [seeded.early_answer, seeded.orphans_deleted, seeded.unknown_unparsed])
 def test_kills_find_a_bug(bug):
     wrong = campaign.killed(400, seed=1, bug=bug, told=silent)

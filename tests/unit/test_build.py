@@ -10,6 +10,7 @@ from scp.bounds import Bounds
 from scp.config import Config
 from scp.deidentify.recipe import RecipeError
 from scp.outcome import Failure, Outcome
+from scp.store import keys
 from scp.store.keys import KeyFileError
 
 
@@ -71,6 +72,14 @@ def test_lost_keys_are_not_replaced(config):
     with pytest.raises(KeyFileError, match="is missing"):
         build.prepare(config)
     assert list(config.keys.iterdir()) == []
+
+
+def test_a_first_start_that_was_stopped_between_two_keys_is_no_last_one(config):
+    keys.init(config.keys)
+    (config.keys / "officer.pub").unlink()
+    node = build.prepare(config)
+    assert [path.name for path in node.made] == ["officer.pub"]
+    os.close(node.lock)
 
 
 def test_a_wrong_recipe_changes_nothing(config):

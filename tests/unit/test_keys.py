@@ -26,6 +26,27 @@ def test_init_makes_what_is_missing_and_overwrites_nothing(folder):
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
+@pytest.mark.parametrize("there", [[], ["linkage.key"], ["linkage.key", "officer.key"]])
+def test_an_init_that_was_stopped_is_finished(folder, there, tmp_path):
+    keys.init(tmp_path / "whole")
+    folder.mkdir()
+    for name in there:
+        (tmp_path / "whole" / name).rename(folder / name)
+    (folder / ".tmp-1234").write_text("half")
+    keys.init(folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["linkage.key", "officer.key", "officer.pub"]
+    private = x25519.Identity.from_str((folder / "officer.key").read_text().strip())
+    assert str(private.to_public()) == keys.load(folder).officer
+
+
+def test_a_private_half_that_is_none_is_refused(folder):
+    folder.mkdir()
+    (folder / "officer.key").write_text("nonsense")
+    (folder / "officer.key").chmod(0o400)
+    with pytest.raises(keys.KeyFileError, match="is not an age private key"):
+        keys.init(folder)
+
+
 def test_modes(folder):
     keys.init(folder)
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
