@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help install dev run demo test test-debian test-cluster cluster image lint format bench fuzz recipes lock clean
+.PHONY: help install dev run demo test test-debian test-cluster cluster image sbom lint format bench fuzz crash recipes lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,7 +37,7 @@ demo: install ## a node, a made-up patient's head study sent to it, and what bec
 test: dev ## all tests that need nothing but Python
 	$(BIN)/python -m pytest
 
-test-debian: dev ## the tests that need Debian's programs (apt-get install age dcmtk libgdcm-tools odil orthanc)
+test-debian: dev ## the tests that need Debian's programs (apt-get install age dcmtk dicom3tools libgdcm-tools odil orthanc)
 	$(BIN)/python -m pytest -m debian
 
 $(VENV)/.cluster: requirements-cluster.lock $(VENV)/.dev
@@ -53,6 +53,18 @@ cluster: dev ## write the chart's values, schema and README, the alerts and the 
 image: ## build the image with buildah (IMAGE=name, BASE_IMAGE=base; BOOTSTRAP=1 without a registry)
 	docker/image.sh
 
+sbom: requirements.lock requirements-sbom.lock ## what the image holds, as CycloneDX, in dist/sbom.cdx.json, and docs/licences.md
+	rm -rf dist/sbom && mkdir -p dist/sbom
+	$(PYTHON) -m venv dist/sbom/build && $(PYTHON) -m venv dist/sbom/tool
+	dist/sbom/build/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements.lock
+	dist/sbom/build/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation .
+	dist/sbom/build/bin/python docker/assemble.py dist/sbom/build dist/sbom/root
+	dist/sbom/tool/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements-sbom.lock
+	dist/sbom/tool/bin/cyclonedx-py environment --output-reproducible --output-format JSON \
+		--output-file dist/sbom.cdx.json dist/sbom/root/bin/python3
+	$(PYTHON) -m cluster.licences dist/sbom.cdx.json docs/licences.md
+	rm -rf dist/sbom
+
 lint: dev ## formatter, ruff, mypy --strict, layering, spelling
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -63,11 +75,14 @@ lint: dev ## formatter, ruff, mypy --strict, layering, spelling
 format: dev ## let the formatter have its way
 	$(BIN)/ruff format .
 
-bench: dev ## figures on this machine as ratios to peers, into docs/performance.md (about an hour; QUICK=1: some minutes)
+bench: dev ## figures on this machine as ratios to peers, into docs/performance.md (about half an hour; QUICK=1: some minutes)
 	$(BIN)/python -m bench $(if $(QUICK),--quick) $(BENCH)
 
 fuzz: dev ## mutated conversations with a real node (CONVERSATIONS=100000, SEED=1)
 	$(BIN)/python tests/fuzz/campaign.py $(or $(CONVERSATIONS),100000) $(or $(SEED),1)
+
+crash: dev ## kill -9 at every failpoint, and power cuts, which need root (KILLS=10000, CUTS=200, SEED=1)
+	$(BIN)/python tests/crash/campaign.py --kills $(or $(KILLS),10000) --cuts $(or $(CUTS),200) --seed $(or $(SEED),1)
 
 recipes: dev ## write the recipes that follow PS3.15 from its tables
 	$(BIN)/python -m scp.deidentify.generate
@@ -79,6 +94,8 @@ lock: ## renew both lock files (needs uv)
 		--constraints requirements.lock --group build --group dev pyproject.toml --output-file requirements-dev.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 		--constraints requirements-dev.lock --group cluster --output-file requirements-cluster.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--group sbom --output-file requirements-sbom.lock
 
 clean: ## remove the virtual environment and caches; ./var stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

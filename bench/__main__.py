@@ -16,7 +16,7 @@ from pathlib import Path
 from bench import cells, engine, hostile, idle, machine, report, wire, workloads
 from bench.progress import steps
 from bench.receivers import BY_NAME, ROOT, BenchError
-from bench.targets import Medians
+from bench.targets import NEEDED, Medians
 from scp import phantom
 
 ROUNDS, QUICK_ROUNDS, QUICK_SCALE = 5, 1, 0.3
@@ -44,8 +44,10 @@ def main() -> int:
         if "idle" in asked.parts:
             _idle(place, made["mr"], samples, asked)
         if "hostile" in asked.parts:
-            with steps(len(hostile.ATTACKS)) as progress:
-                for verdict in hostile.run(place, made["tiny"], progress, quick=asked.quick):
+            wanted = tuple(part for part in asked.attacks.split(",") if part)
+            attacks = [each for each in hostile.ATTACKS if not wanted or each.name.startswith(wanted)]
+            with steps(len(attacks)) as progress:
+                for verdict in hostile.run(place, made["tiny"], attacks, progress, quick=asked.quick):
                     verdicts.append(verdict)  # noqa: PERF402  those there are stay when it is stopped
     medians: dict[tuple[str, str, str], float] = {key: statistics.median(found) for key, found in samples.items()}
     medians |= {("hostile", "cloakroom", name): value for name, value in hostile.summary(verdicts).items()}
@@ -59,6 +61,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help=f"default {ROUNDS}")
     parser.add_argument("--parts", default=",".join(PARTS), help=f"default {','.join(PARTS)}")
     parser.add_argument("--cells", default="", help="only runs whose name begins so (comma-separated)")
+    parser.add_argument("--attacks", default="", help="only attacks whose name begins so (comma-separated)")
     parser.add_argument("--receivers", default="", help="only these receivers (comma-separated)")
     parser.add_argument("--out", type=Path, default=ROOT / "docs", help="where performance.md goes; default docs")
     asked = parser.parse_args()
@@ -111,9 +114,10 @@ def _push(place: Path, made: dict[str, Path], samples: Samples, remarks: list[st
     chosen = [cell for cell in cells.CELLS if not wanted or cell.name.startswith(wanted)]
     only = set(asked.receivers.split(",")) if asked.receivers else set(BY_NAME)
     runs = [(cell, name) for cell in chosen for name in cell.receivers if name in only]
-    with steps(len(runs) * asked.rounds) as progress:
+    again = [(cell, name) for cell, name in runs if (cell.name, name) in NEEDED]
+    with steps(len(runs) + len(again) * (asked.rounds - 1)) as progress:
         for round_ in range(asked.rounds):  # by turns, so that what else the machine does meets all alike
-            for cell, name in runs:
+            for cell, name in again if round_ else runs:
                 progress.step(f"round {round_ + 1}: {cell.title}: {name}")
                 folder = place / f"run-{cell.name}-{name}-{round_}"
                 try:
@@ -130,7 +134,7 @@ def _idle(place: Path, workload: Path, samples: Samples, asked: argparse.Namespa
         for round_ in range(asked.rounds):
             progress.step(f"{idle.ASSOCIATIONS} idle associations, round {round_ + 1}")
             try:
-                found = idle.run(workload, place / f"idle-{round_}", seconds=4.0 * asked.scale)
+                found = idle.run(workload, place / f"idle-{round_}", seconds=3.0 * asked.scale)
             except (BenchError, OSError, wire.WireError) as error:
                 print(f"not measured: {error}")
                 continue

@@ -20,7 +20,7 @@ class Idle(NamedTuple):
     memory: float
 
 
-def run(workload: Path, folder: Path, *, seconds: float = 4.0, count: int = ASSOCIATIONS) -> Idle:
+def run(workload: Path, folder: Path, *, seconds: float = 3.0, count: int = ASSOCIATIONS) -> Idle:
     """One node: throughput without them, their cost in silence, throughput with them and without them again."""
     with running(CLOAKROOM, folder, limits__max_associations=2 * count) as here:
         _rate(here.port, workload, seconds / 2)  # the first ones are slower

@@ -20,16 +20,20 @@ HEAD = """# Performance
 Written by `make bench`; every figure is of one run on one machine, so only the ratios mean something elsewhere.
 """
 
+ROUNDS = """What a target is made of is the median of {rounds} rounds; the rest of the tables was measured once. Attacks
+are each made once.
+"""
+
 METHOD = """## Method
 
 Everything is on one machine, over loopback: senders and receiver share its CPUs. For each figure every receiver is
-started anew in a fresh folder, answers a C-ECHO, is measured and stopped; the receivers take turns, and the figure is
-the median of the rounds. The *raw sender* is the bench's own: it maps instances encoded beforehand, sends each by one
-system call, in PDUs as long as the receiver takes (at most 128 KiB), with Nagle's algorithm off, one process for each
-association, for at most four seconds a run. `storescu` is timed with its own start. CPU is user and system time of the
-receiver's whole process tree; memory is how much its largest process grew above idle. *Tuned* means `TCP_NODELAY=1` and
-PDUs of 128 KiB; with more than one association `storescp` is started with `--fork`, because it serves them one after
-the other without it.
+started anew in a fresh folder, answers a C-ECHO, is measured and stopped; the receivers take turns, round after round.
+The *raw sender* is the bench's own: it maps instances encoded beforehand, sends each by one system call, in PDUs as
+long as the receiver takes (at most 128 KiB), with Nagle's algorithm off, one process an association, at most three
+seconds a run. `storescu` is timed with its own start, and sends less to receivers that make it stall. CPU is user and
+system time of the receiver's whole process tree; memory is how much its largest process grew above idle. *Tuned* means
+`TCP_NODELAY=1` and PDUs of 128 KiB; with more than one association `storescp` is started with `--fork`, because it
+serves them one after the other without it.
 
 **What the peers do not do.** None of them de-identifies. When they answer success, DCMTK and pynetdicom have
 synced nothing; Orthanc has synced the file's data, but neither its folder nor its index. Cloakroom has applied the
@@ -54,7 +58,7 @@ def write(  # noqa: PLR0913  the parts of one page
     plot(folder / "performance.png", medians)
     parts = [
         HEAD,
-        "**A quick run: one short round, which only hints.**\n" if quick else f"Medians of {rounds} rounds.\n",
+        "**A quick run: one short round, which only hints.**\n" if quick else ROUNDS.format(rounds=rounds),
         _table(("What", "Which"), machine.versions()),
         "## Targets\n",
         _table(("Ratio to", "Target", "Measured", "Reached"), _targets(medians)),

@@ -53,5 +53,9 @@ TARGETS = (
     Target("1,000 idle associations: MiB of all processes", "idle", "memory", "", 200.0, at_most=True),
     Target("hostile peers: throughput the others keep, worst attack", "hostile", "kept", "", 0.9),
     Target("hostile peers: attacks ended within their limit", "hostile", "ended", "", 1.0),
+    Target("hostile peers: MiB that the worst attack adds", "hostile", "memory", "", 512.0, at_most=True),
     Target("hostile peers: seconds until 4 GiB are refused", "hostile", "refusal", "", 0.1, at_most=True),
 )
+
+# Who has to be measured in which run, in every round, for the targets; once is enough for the rest of the tables.
+NEEDED = frozenset((target.cell, name) for target in TARGETS for name in (target.mine, target.peer) if name)

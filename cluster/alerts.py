@@ -52,7 +52,7 @@ ALERTS: Final = (
         ),
     ),
     Alert(
-        "CloakroomNoPushForADay", "(time() - cloakroom_last_stored_timestamp_seconds)", "> 86400", "1h", "info",
+        "CloakroomNoPushForADay", "(time() - (cloakroom_last_stored_timestamp_seconds > 0))", "> 86400", "1h", "info",
         "Nothing was stored for a day",
         "The PACS sends nothing, or what it sends is not stored. On a weekend this may be all right.",
         (

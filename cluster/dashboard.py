@@ -59,7 +59,7 @@ ROWS: Final = (
             ("sum(rate(cloakroom_received_bytes_total[$__rate_interval]))", "received"),
             ("sum(rate(cloakroom_stored_bytes_total[$__rate_interval]))", "stored"))),
         Panel("Seconds since the last was stored", "s", (
-            ("time() - cloakroom_last_stored_timestamp_seconds", "since"),)),
+            ("time() - (cloakroom_last_stored_timestamp_seconds > 0)", "since"),)),
     )),
     Row("What goes out", (
         Panel("Visits by state", "short", (("sum by (state) (cloakroom_visits)", "{{state}}"),)),

@@ -1,6 +1,7 @@
 """A picture of the dashboard's panels, drawn from a Prometheus: `python -m cluster.picture URL FILE`."""
 
 import json
+import math
 import sys
 import time
 from collections.abc import Mapping
@@ -33,6 +34,7 @@ def draw(url: str, path: Path, seconds: float, window: str) -> int:
 def _panel(url: str, axis: Any, panel: Panel, seconds: float, window: str) -> int:  # noqa: ANN401  matplotlib's own
     """One panel: every series of its expressions that is not 0 all the time, or that is alone."""
     drawn = 0
+    highest = 0.0
     axis.set_title(f"{panel.title} ({panel.unit})", fontsize=9)
     axis.tick_params(labelsize=7)
     for expr, legend in panel.targets:
@@ -41,8 +43,9 @@ def _panel(url: str, axis: Any, panel: Panel, seconds: float, window: str) -> in
             if len(found) == 1 or any(value for _, value in points):
                 name = "".join(labels.values()) if "{{" in legend else legend
                 axis.plot([at for at, _ in points], [value for _, value in points], label=name, linewidth=1.2)
+                highest = max([highest, *(value for _, value in points if not math.isnan(value))])
                 drawn += 1
-    axis.set_ylim(bottom=0)
+    axis.set_ylim(0, highest * 1.15 or 1)
     axis.set_xlabel("seconds before now", fontsize=7)
     if drawn:
         axis.legend(fontsize=7, loc="upper left")

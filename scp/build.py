@@ -6,7 +6,7 @@ import shutil
 import socket
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -27,11 +27,13 @@ from scp.intake import Intake
 from scp.layouts import LAYOUTS, Layout
 from scp.metrics import Metrics
 from scp.outcome import Failure
+from scp.recovery import Recovered, Recovery
 from scp.steward.publish import Publisher
 from scp.steward.steward import Steward
 from scp.store import keys
 from scp.store.quarantine import Quarantine
 from scp.store.staging import Staging
+from scp.verify import Audit
 
 _LOCK_SECONDS = 5.0
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -52,6 +54,7 @@ class Node:
     id: str
     made: Sequence[Path]
     lock: int = field(repr=False)
+    recovered: Recovered = field(default_factory=Recovered, repr=False)
 
 
 def prepare(config: Config) -> Node:
@@ -71,12 +74,39 @@ def prepare(config: Config) -> Node:
     try:
         node = linkage.open()
         index.open(node)
+        recovered = recover(config, index, held.officer)
+        index.set_recipe(plan.name)
     finally:
         linkage.close()
         index.close()
-    Staging(config.export).prepare()
-    Quarantine(config.quarantine, held.officer).prepare()
-    return Node(config, held, plan, layout, node, made, lock)
+    return Node(config, held, plan, layout, node, made, lock, recovered)
+
+
+def recover(config: Config, index: Index, officer: str) -> Recovered:
+    """Put right what the last end left half done; call it when no process of the node runs. Raises Failure."""
+    staging, quarantine = Staging(config.export), Quarantine(config.quarantine, officer)
+    staging.prepare()
+    quarantine.prepare()
+    publisher = Publisher(config.export, staging, index, layout_of(config))
+    return Recovery(config.export, index, quarantine, publisher, index.recipe(), bounds(config)).run()
+
+
+def repair(config: Config) -> Recovered:
+    """What a start does before it serves, at an operator's word; raises StartError while a node runs."""
+    if not config.state.exists() or not config.index_path.exists():
+        raise StartError(f"{config.index_path}: no node has run here yet")
+    lock = _lock(config.state / "node.lock")
+    index = Index(config.index_path)
+    try:
+        return recover(config, index, keys.load(config.keys).officer)
+    finally:
+        index.close()
+        os.close(lock)
+
+
+def audit(config: Config, *, digests: bool) -> Audit:
+    """What `cloakroom verify` looks with."""
+    return Audit(config.export, config.quarantine, Index(config.index_path), digests, running=is_running(config))
 
 
 def recipe_of(config: Config) -> Plan:
@@ -104,6 +134,11 @@ def intake(node: Node, metrics: Metrics) -> Intake:
         bounds=bounds(config),
         streams=node.plan.streams,
     )
+
+
+def replanned(intake: Intake, plan: Plan) -> Intake:
+    """The same walk with another recipe."""
+    return replace(intake, identity=plan.identity, deidentify=plan.deidentify, streams=plan.streams)
 
 
 def bounds(config: Config) -> Bounds:

@@ -16,7 +16,7 @@ from itertools import chain
 
 from pydicom._uid_dict import UID_dictionary
 
-from scp import log
+from scp import faults, log
 from scp.arriving import Arriving, Passed
 from scp.bounds import Bounds, Excess
 from scp.dataset import BOUNDS, DataSet, read
@@ -60,6 +60,7 @@ class Intake:
 
     def take(self, arrival: Arrival) -> Outcome:
         """Carry one instance through the house and return what the wire shall hear; never raises Failure."""
+        faults.point("intake.taken")
         try:
             outcome = self._walk(arrival)
         except Failure as failure:
@@ -75,10 +76,13 @@ class Intake:
             self._admit(instance)
             if instance.pixels is None and self.index.unchanged(source):
                 return Outcome.UNCHANGED
+        faults.point("intake.admitted")
         with self._step("linkage"):
             subject = self.linkage.resolve(self.identity(instance))
+        faults.point("intake.resolved")
         with self._step("deidentify"):
             clean = self.deidentify(instance, subject)
+        faults.point("intake.deidentified")
         if isinstance(clean, DeidentifiedHead):
             return self._stream(instance, clean)
         return self._keep(clean, source, clean.parts)
@@ -129,8 +133,10 @@ class Intake:
             except Failure as failure:
                 # After a failed disk nothing is known, so nothing is taken away: the steward looks at such files.
                 if new and failure.outcome is not Outcome.STORAGE_FAULT:
+                    faults.point("intake.removing")
                     files.remove(folder, name)
                 raise
+        faults.point("intake.recorded")
         if recorded.outcome is Outcome.STORED:
             self.metrics.stored_bytes.inc(clean.size)
         elif new and recorded.delivery != delivery:
@@ -156,9 +162,12 @@ class Intake:
         if arrival.rest is None and self.index.quarantined(failure.outcome, self.linkage.fingerprint(arrival.data)):
             return
         passed = Passed(original, self.linkage.fingerprinting())
+        faults.point("quarantine.sealing")
         entry = self.quarantine.seal(arrival, failure, passed)
+        faults.point("quarantine.sealed")
         if not self.index.record_quarantine(entry, failure, passed.digest(), passed.size):
             self.quarantine.forget(failure.outcome.label, entry)
+        faults.point("quarantine.recorded")
 
     @contextmanager
     def _step(self, step: str) -> Iterator[None]:

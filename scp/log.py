@@ -114,17 +114,19 @@ def _only_allowed(_logger: WrappedLogger, _method: str, event: EventDict) -> Eve
     kept = {name: _plain(value) for name, value in event.items() if name in FIELDS}
     if not _EVENT.fullmatch(str(kept.get("event"))):
         kept["event"] = "unnamed"
-    if dropped := sorted(name for name in event if name not in FIELDS):
-        kept["dropped"] = [_text(name) for name in dropped]
+    if not event.keys() <= FIELDS:
+        kept["dropped"] = [_text(name) for name in sorted(event.keys() - FIELDS)]
     return kept
 
 
 def _plain(value: object) -> object:
-    if value is None or isinstance(value, bool | int | float):
+    if type(value) is str:
+        return _text(value)
+    if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, Enum):
         return value.name.lower()
-    if isinstance(value, str | PurePath):
+    if isinstance(value, (str, PurePath)):
         return _text(str(value))
     if isinstance(value, list | tuple | set | frozenset):
         return _several(value)
@@ -137,6 +139,8 @@ def _several(values: Iterable[object]) -> list[object]:
 
 def _text(value: str) -> str:
     """On one line whatever it holds: control characters are escaped, so that no peer forges a line."""
+    if len(value) <= _LONGEST and value.isprintable():
+        return value
     shown = "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in value)
     return shown if len(shown) <= _LONGEST else shown[:_LONGEST] + "..."
 

@@ -20,6 +20,7 @@ LIMITS = (
     "max_values", "max_header_bytes", "hung_seconds",
 )  # fmt: skip
 HANDSHAKES = ("done", "failed")
+RELOADS = ("loaded", "refused")
 COMMANDS = ("c_store", "c_echo", "other")
 STEPS = ("receive", "examine", "admission", "linkage", "deidentify", "store", "index", "respond")
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -47,10 +48,12 @@ class Metrics:
     limits: Counter
     tls_handshakes: Counter
     dimse: Counter
+    recipe_reloads: Counter
     step_seconds: Histogram
     commit_rows: Histogram
     published_visits: Counter
     published_instances: Counter
+    lost: Gauge
     registry: CollectorRegistry
     _slot: _Slot = field(default_factory=_Slot, repr=False)
 
@@ -107,6 +110,9 @@ def _declare(registry: CollectorRegistry, value_class: Any, slot: _Slot) -> Metr
                 "cloakroom_tls_handshakes_total", "TLS handshakes, by how they ended.", own, "handshake", HANDSHAKES
             ),
             dimse=_counter("cloakroom_dimse_total", "DIMSE requests, by command.", own, "command", COMMANDS),
+            recipe_reloads=_counter(
+                "cloakroom_recipe_reloads_total", "Times the recipe was read again, by result.", own, "reload", RELOADS
+            ),
             step_seconds=_steps(own),
             commit_rows=Histogram(
                 "cloakroom_commit_rows", "Rows that the index writer committed together.", registry=own, buckets=ROWS
@@ -116,6 +122,12 @@ def _declare(registry: CollectorRegistry, value_class: Any, slot: _Slot) -> Metr
             ),
             published_instances=Counter(
                 "cloakroom_published_instances_total", "Instances in published visits.", registry=own
+            ),
+            lost=Gauge(
+                "cloakroom_lost",
+                "Rows whose file was not there when the node started: acknowledged and lost.",
+                registry=own,
+                multiprocess_mode="livesum",
             ),
             registry=registry,
             _slot=slot,

@@ -1,6 +1,7 @@
 """What a neuroimager compares: the volumes that dcm2niix makes of a folder of DICOM files."""
 
 import hashlib
+import json
 import re
 import shutil
 import subprocess
@@ -38,6 +39,38 @@ def _volume(path):
     affine = tuple(np.round(image.affine, 3).ravel().tolist())
     scale = (float(image.dataobj.slope), float(image.dataobj.inter))
     return image.shape, affine, str(voxels.dtype), scale, hashlib.sha256(voxels.tobytes()).hexdigest()
+
+
+def conversions(files, folder):
+    """What dcm2niix makes of the files, sidecars and all: by file name, a dictionary of what can be compared."""
+    source, made = folder / "in", folder / "out"
+    for path in (source, made):
+        path.mkdir(parents=True)
+    for number, file in enumerate(files):
+        shutil.copyfile(file, source / f"{number:06d}.dcm")
+    command = [DCM2NIIX, "-b", "y", "-ba", "n", "-z", "n", "-f", "%s", "-o", made, source]
+    done = subprocess.run(command, check=False, capture_output=True, timeout=120)
+    if done.returncode not in {0, _COMPLAINED, _NOTHING_CONVERTED}:
+        raise RuntimeError(f"dcm2niix: {done.returncode}")
+    return {path.name: _READERS[path.suffix](path) for path in sorted(made.iterdir())}
+
+
+def _image(path):
+    """Voxels, affine, scale, times between volumes and slices: all of a NIfTI header but its free text."""
+    image = nibabel.load(path)
+    told = {key: str(np.asarray(image.header[key]).tolist()) for key in image.header if key not in _FREE_TEXT}
+    told["scale"] = str((image.dataobj.slope, image.dataobj.inter))  # nibabel takes it out of the header
+    return told | {"voxels": hashlib.sha256(np.ascontiguousarray(image.dataobj.get_unscaled()).tobytes()).hexdigest()}
+
+
+_COMPLAINED, _NOTHING_CONVERTED = 1, 2
+_FREE_TEXT = {"descrip", "aux_file", "db_name", "intent_name"}
+_READERS = {
+    ".nii": _image,
+    ".json": lambda path: json.loads(path.read_text("utf-8", "replace")),
+    ".bval": lambda path: {"b-values": path.read_text("ascii").split()},
+    ".bvec": lambda path: {"b-vectors": path.read_text("ascii").split()},
+}
 
 
 def needles(files):

@@ -19,8 +19,8 @@ __all__ = ["ATTACKS", "Verdict", "run", "summary"]
 SENDERS = 2
 LOAD = 0.5  # of what they could do: a node that is used up has nothing that an attacker could leave alone
 MEASURE = 2.0
-SECONDS, QUICK_SECONDS = 8.0, 4.0  # how long one attack goes on
-QUIET = 2.5  # seconds before and after the attack whose throughput it is compared with
+SECONDS, QUICK_SECONDS = 6.0, 4.0  # how long one attack goes on
+QUIET = 2.0  # seconds before and after the attack whose throughput it is compared with
 PATIENCE = 1.0  # what a loaded machine may add to a limit
 MOST_MIB = 512.0
 LEAST_KEPT = 0.9
@@ -45,23 +45,23 @@ class Verdict:
         return self.in_time and self.kept >= LEAST_KEPT and self.memory <= MOST_MIB
 
 
-def run(place: Path, workload: Path, progress: Steps, *, quick: bool) -> Iterator[Verdict]:
-    """Every attack against a node of its own, each verdict as it falls."""
+def run(place: Path, workload: Path, attacks: Sequence[Attack], progress: Steps, *, quick: bool) -> Iterator[Verdict]:
+    """Each attack against a node of its own, each verdict as it falls."""
     seconds = QUICK_SECONDS if quick else SECONDS
-    for attack in ATTACKS:
+    pace = LOAD * _most(place / "hostile", workload) / SENDERS
+    for attack in attacks:
         progress.step(attack.title)
         try:
-            yield one(attack, place / f"hostile-{attack.name}", workload, seconds)
+            yield one(attack, place / f"hostile-{attack.name}", workload, seconds, pace)
         except BenchError as error:  # an honest sender was harmed
             ended = f"not measured: {error}"
             yield Verdict(attack.name, attack.title, ended, 0.0, attack.limit, 0.0, 0.0, in_time=False)
 
 
-def one(attack: Attack, folder: Path, workload: Path, seconds: float) -> Verdict:
-    """One attack: honest senders all the time, the attacker in the middle."""
+def one(attack: Attack, folder: Path, workload: Path, seconds: float, pace: float) -> Verdict:
+    """One attack: honest senders at this pace all the time, the attacker in the middle."""
     with running(CLOAKROOM, folder, 1, **{f"limits__{key}": value for key, value in LIMITS.items()}) as here:
-        pace = LOAD * _most(here.port, workload) / SENDERS
-        whole = 1.0 + QUIET + seconds + QUIET + 2
+        whole = 1.0 + QUIET + seconds + QUIET + 1
         honest = [senders.start(here.port, workload, part, SENDERS, -whole, pace=pace) for part in range(SENDERS)]
         senders.go(honest)
         time.sleep(1.0 + QUIET)
@@ -73,11 +73,12 @@ def one(attack: Attack, folder: Path, workload: Path, seconds: float) -> Verdict
     return _verdict(attack, endings, kept, (most - before) / 2**20)
 
 
-def _most(port: int, workload: Path) -> float:
-    """Instances a second that the honest senders get through when nothing holds them back."""
-    honest = [senders.start(port, workload, part, SENDERS, -MEASURE) for part in range(SENDERS)]
-    senders.go(honest)
-    times = [sorted(senders.said(process)["times"]) for process in honest]
+def _most(folder: Path, workload: Path) -> float:
+    """Instances a second that the honest senders get through, at a node of their own, when nothing holds them back."""
+    with running(CLOAKROOM, folder) as here:
+        honest = [senders.start(here.port, workload, part, SENDERS, -MEASURE) for part in range(SENDERS)]
+        senders.go(honest)
+        times = [sorted(senders.said(process)["times"]) for process in honest]
     return sum(len(one) / (one[-1] - one[0]) for one in times if len(one) > 1)
 
 
@@ -87,7 +88,8 @@ def summary(verdicts: Sequence[Verdict]) -> dict[str, float]:
         return {}
     refusal = max((one.seconds for one in verdicts if one.name == "huge-header"), default=0.0)
     ended = sum(one.in_time for one in verdicts) / len(verdicts)
-    return {"kept": min(one.kept for one in verdicts), "ended": ended, "refusal": refusal}
+    memory = max(one.memory for one in verdicts)
+    return {"kept": min(one.kept for one in verdicts), "ended": ended, "refusal": refusal, "memory": memory}
 
 
 def _attack(attack: Attack, port: int, pid: int, seconds: float) -> tuple[dict[str, tuple[float, int]], int]:

@@ -10,7 +10,7 @@ import typer
 
 from scp import __version__
 from scp.build import StartError
-from scp.cli import config, demo, keys, probe, quarantine, recipe, serve, status, visit
+from scp.cli import config, db, demo, doctor, keys, probe, quarantine, recipe, serve, status, verify, visit
 from scp.cli.output import REFUSED
 from scp.config import ConfigError
 from scp.db.engine import DatabaseError
@@ -30,13 +30,21 @@ app = typer.Typer(
     add_completion=False,
 )
 
-VERBS = (("serve", serve.serve), ("demo", demo.demo), ("status", status.status), ("probe", probe.probe))
+VERBS = (
+    ("serve", serve.serve),
+    ("demo", demo.demo),
+    ("status", status.status),
+    ("verify", verify.verify),
+    ("probe", probe.probe),
+    ("doctor", doctor.doctor),
+)
 GROUPS = (
     ("visit", visit.app),
     ("quarantine", quarantine.app),
     ("recipe", recipe.app),
     ("config", config.app),
     ("keys", keys.app),
+    ("db", db.app),
 )
 
 for _name, _verb in VERBS:

@@ -4,12 +4,14 @@ import signal
 import socket
 import sys
 import threading
+from dataclasses import replace
 from functools import partial
 
 import typer
 
 from scp import admission, build, log, web
 from scp.cli.output import ConfigOption
+from scp.cli.reload import Current
 from scp.cli.signs import OTHERS, STEWARD, WEB, WRITER, signs, token
 from scp.config import Config, load, prepare_process
 from scp.config.fields import variable
@@ -39,7 +41,7 @@ def serve(config: ConfigOption = None) -> None:
     status = _bound(settings, "http_host", "http_port", settings.http_port)
     node = build.prepare(settings)
     _announce(node)
-    raise typer.Exit(_run(node, entrances, held.users, status))
+    raise typer.Exit(_run(Current(node, config), entrances, held.users, status))
 
 
 def _entrances(config: Config, held: Credentials) -> list[Entrance]:
@@ -81,43 +83,58 @@ def _announce(node: build.Node) -> None:
     sys.stdout.flush()
 
 
-def _run(node: build.Node, entrances: list[Entrance], users: Users | None, status: socket.socket) -> int:
-    config = node.config
+def _run(current: Current, entrances: list[Entrance], users: Users | None, status: socket.socket) -> int:
+    config = current.node.config
     prepare_process(config)
     metrics = declare_node(config.metrics_dir)
+    metrics.lost.set(node.recovered.report.lost)
     names = [*(f"worker-{number}" for number in range(1, config.workers + 1)), *OTHERS]
     board = Board(names, config.limits.max_associations)
-    work = partial(_work, node, metrics, board, entrances, users)
+    work = partial(_work, current, metrics, board, entrances, users)
     children = [
-        Child(name, partial(work, slot), listens=True, watched=True)
+        Child(name, partial(work, slot), listens=True, watched=True, renews=True)
         for slot, name in enumerate(names[: config.workers])
     ]
     inbox = build.inbox(config)
     others = {
-        WRITER: partial(_writer, node, metrics, board, config.workers, inbox),
-        STEWARD: partial(_steward, node, metrics, board, config.workers + 1),
-        WEB: partial(_web, node, metrics, board, config.workers + 2, status),
+        WRITER: partial(_writer, current.node, metrics, board, config.workers, inbox),
+        STEWARD: partial(_steward, current.node, metrics, board, config.workers + 1),
+        WEB: partial(_web, current, metrics, board, config.workers + 2, status),
     }
-    children += [Child(name, others[name]) for name in OTHERS]
+    children += [Child(name, others[name], watched=name == WRITER, renews=name == WEB) for name in OTHERS]
     watch = Watch(config.limits.hung_seconds, metrics.limits.labels("hung_seconds").inc)
     listeners = [entrance.listener for entrance in entrances]
-    return supervise(listeners, children, board, drain_timeout=config.limits.drain_seconds, watch=watch)
+    renew = partial(_renew, current, metrics)
+    drain_timeout = config.limits.drain_seconds
+    return supervise(listeners, children, board, drain_timeout=drain_timeout, watch=watch, renew=renew)
+
+
+def _renew(current: Current, metrics: Metrics) -> bool:
+    """The supervisor's look at the recipe; where it is refused the node goes on with the one it has."""
+    done = current.renew()
+    metrics.recipe_reloads.labels("loaded" if done else "refused").inc()
+    return done
 
 
 def _work(  # noqa: PLR0913, PLR0917  a process is handed everything at once
-    node: build.Node, metrics: Metrics, board: Board, entrances: list[Entrance], users: Users | None, slot: int
+    current: Current, metrics: Metrics, board: Board, entrances: list[Entrance], users: Users | None, slot: int
 ) -> None:
     metrics.identify(f"worker-{slot + 1}")
-    config = node.config
+    config = current.node.config
+    intake = build.intake(current.node, metrics)
+
+    def renew(door: FrontDoor) -> FrontDoor:
+        return replace(door, take=build.replanned(intake, current.node.plan).take) if current.renew() else door
+
     door = FrontDoor(
         limits=config.limits,
         sop_classes=frozenset(config.sop_classes) or STORAGE_CLASSES,
         admit=admission.admit(config),
-        take=build.intake(node, metrics).take,
+        take=intake.take,
         metrics=metrics,
         users=users,
     )
-    run_worker(entrances, door, board, slot)
+    run_worker(entrances, door, board, slot, renew)
 
 
 def _writer(node: build.Node, metrics: Metrics, board: Board, slot: int, inbox: socket.socket) -> None:
@@ -132,9 +149,15 @@ def _steward(node: build.Node, metrics: Metrics, board: Board, slot: int) -> Non
     build.steward(node.config, metrics).run(stop, node.config.steward_seconds, partial(board.beat, slot))
 
 
-def _web(node: build.Node, metrics: Metrics, board: Board, slot: int, status: socket.socket) -> None:
+def _web(current: Current, metrics: Metrics, board: Board, slot: int, status: socket.socket) -> None:
     metrics.identify(WEB)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
-    pages = web.Pages(metrics.registry, signs(node, board), token(node.config))
+    pages = web.Pages(metrics.registry, signs(current.node, board), token(current.node.config))
+
+    def renew() -> None:
+        if current.renew():
+            pages.show(signs(current.node, board))
+
+    signal.signal(signal.SIGHUP, lambda _number, _frame: threading.Thread(target=renew, daemon=True).start())
     web.run(status, pages, stop, partial(board.beat, slot))

@@ -73,7 +73,9 @@ class Limits(BaseModel):
     max_header_bytes: Bytes = Field(
         default=67_108_864, description="Bytes of a data set besides its pixels, spectra and encapsulated document."
     )
-    hung_seconds: Seconds = Field(default=60.0, description="A worker silent for so long is killed and replaced.")
+    hung_seconds: Seconds = Field(
+        default=60.0, description="A worker or index writer silent for so long is killed and replaced."
+    )
     drain_seconds: Seconds = Field(default=30.0, description="For open associations to end after SIGTERM.")
 
 

@@ -36,6 +36,15 @@ class Quiet:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """A delivery, its state, and the folder below the export root that was written down for it."""
+
+    delivery: Delivery
+    state: str
+    path: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Recorded:
     """What `record` found: the outcome, and the delivery that holds the instance."""
 
@@ -77,6 +86,7 @@ class Index:
     def agrees(self, instance: DeidentifiedInstance, source: Source) -> bool:
         """Whether the same instance is stored already with the same de-identified content.
 
+        One that a recovery adopted gets the fingerprints of its original now, and is known by them from then on.
         Raises Failure CONFLICTING when its UID is known with other content.
         """
         uids = {"sop_instance_uid": instance.sop_instance_uid, "source_uid": source.uid}
@@ -84,6 +94,9 @@ class Index:
         for row in rows:
             if row["sop_instance_uid"] != instance.sop_instance_uid or row["digest"] != instance.digest:
                 raise Failure(Outcome.CONFLICTING, "SOPInstanceUID is known with other content")
+            if row["source_uid"] is None:
+                named = {"source_uid": source.uid, "source_digest": source.digest}
+                self._commit(Write("source", {"sop_instance_uid": instance.sop_instance_uid, **named}))
         return bool(rows)
 
     def open_delivery(self, instance: DeidentifiedInstance) -> Delivery:
@@ -140,6 +153,40 @@ class Index:
     def files(self, delivery: Delivery) -> dict[str, bytes]:
         """File names of a delivery and the SHA-256 each file must have."""
         return {row["file_name"]: row["digest"] for row in self._engine.rows("delivery_files", _key(delivery))}
+
+    def deliveries(self) -> list[Standing]:
+        """Every delivery there ever was, with its state and place."""
+        rows = self._engine.rows("deliveries")
+        return [Standing(Delivery(row["scan_research_id"], row["number"]), row["state"], row["path"]) for row in rows]
+
+    def knows(self, scan_research_id: str, name: str) -> bool:
+        """Whether any delivery of the visit has a file of this name."""
+        return self._engine.row("visit_file", {"scan_research_id": scan_research_id, "file_name": name}) is not None
+
+    def is_sound(self) -> bool:
+        """Whether the database holds together: its pages, its indexes, its references."""
+        return [row[0] for row in self._engine.rows("integrity")] == ["ok"] and not self._engine.rows("references")
+
+    def recipe(self) -> str | None:
+        """The recipe of the last node that ran on this index, as its rows name it; None before the first."""
+        row = self._engine.row("node", {"name": "recipe"})
+        return None if row is None else str(row["value"])
+
+    def set_recipe(self, recipe: str) -> None:
+        """Write down the recipe that everything stored from now on is made with."""
+        with self._engine.write():
+            self._engine.change("put_node", {"name": "recipe", "value": recipe})
+
+    def adopt(self, row: Row) -> Recorded:
+        """Commit the row of a file that was durable before a crash and never indexed.
+
+        `row` has what `record` writes, without the original's fingerprints: a re-send names them. Raises Failure as
+        `record` does.
+        """
+        found = self._commit(Write("instance", {**row, "source_uid": None, "source_digest": None, "now": time.time()}))
+        return Recorded(
+            Outcome[str(found["outcome"])], Delivery(str(found["scan_research_id"]), int(str(found["delivery"])))
+        )
 
     def begin_publishing(self, delivery: Delivery, path: str) -> bool:
         """Close the delivery to new files and write down where it goes; False when it is not receiving."""

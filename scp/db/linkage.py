@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from scp.db.engine import DatabaseError, Engine
+from scp.db.fingerprint import Fingerprint
 from scp.instance import Identity, Source, Subject
 
 _NONCE = 12
@@ -31,6 +32,7 @@ class Linkage:
     def __init__(self, path: Path, key: bytes) -> None:
         self._engine = Engine(path, "linkage")
         self._blind_key = _derive(key, b"blind index")
+        self._bulk_key, self._content_key = _derive(key, b"content, in bulk"), _derive(key, b"content")
         self._aead = AESGCMSIV(_derive(key, b"sealed columns"))
         self._check = hmac.new(key, b"cloakroom linkage key", "sha256").hexdigest()
 
@@ -70,11 +72,13 @@ class Linkage:
 
     def fingerprint(self, data: bytes | bytearray | memoryview) -> bytes:
         """A keyed digest of bytes as received: equal content is recognised, but only with the key."""
-        return hmac.digest(self._blind_key, data, "sha256")
+        fingerprint = self.fingerprinting()
+        fingerprint.update(data)
+        return fingerprint.digest()
 
-    def fingerprinting(self) -> hmac.HMAC:
+    def fingerprinting(self) -> Fingerprint:
         """The fingerprint of what comes piece by piece: `update` it with them, its `digest` is that of them all."""
-        return hmac.new(self._blind_key, digestmod="sha256")
+        return Fingerprint(self._bulk_key, self._content_key)
 
     def resolve(self, identity: Identity) -> Subject:
         """The subject of this identity and study, made on first sight and durable before it is returned."""

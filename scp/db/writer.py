@@ -4,6 +4,7 @@ import os
 import select
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -16,6 +17,7 @@ from scp.db.writes import Row, Write, run
 from scp.outcome import Failure, Outcome
 
 BEAT_SECONDS: Final = 1.0
+SLOW_SECONDS: Final = 60.0  # how long a commit may take before it is no sign of life any more
 
 _logger = log.get("index")
 
@@ -41,6 +43,8 @@ class Writer:
         self._poll.register(listener, select.EPOLLIN)
         self._poll.register(self._wake_read, select.EPOLLIN)
         self._told = False
+        self._since = 0.0  # when the commit that is under way began
+        self._over = threading.Event()
 
     def leave(self) -> None:
         """Let `serve` return when what it has taken is answered; for signal handlers and other threads."""
@@ -48,7 +52,13 @@ class Writer:
             os.write(self._wake_write, b"!")
 
     def serve(self, beat: Callable[[], None], committed: Callable[[int], None]) -> None:
-        """Write until told to leave, or until the disk fails; `committed` hears how many rows each transaction had."""
+        """Write until told to leave, or until the disk fails; `committed` hears how many rows each transaction had.
+
+        `beat` is called at least each BEAT_SECONDS, from a second thread where a disk or whoever holds the lock lets a
+        commit wait, for at most SLOW_SECONDS.
+        """
+        pulse = threading.Thread(target=self._pulse, args=(beat,), name="pulse", daemon=True)
+        pulse.start()
         try:
             while not self._told:
                 beat()
@@ -58,7 +68,15 @@ class Writer:
                         return
                     committed(len(waiting))
         finally:
+            self._over.set()
+            pulse.join()
             self._close()
+
+    def _pulse(self, beat: Callable[[], None]) -> None:
+        while not self._over.wait(BEAT_SECONDS):
+            since = self._since
+            if since and time.monotonic() - since < SLOW_SECONDS:
+                beat()
 
     def _gather(self) -> Waiting:
         """What is written next; empty when nothing came for BEAT_SECONDS."""
@@ -117,11 +135,14 @@ class Writer:
     def _commit(self, waiting: Waiting) -> bool:
         """Write, then answer all; False when the disk is not to be trusted any more."""
         found: Sequence[Row | Failure]
+        self._since = time.monotonic()
         try:
             found = run(self._engine, [write for _, write in waiting])
         except Failure as failure:
             _logger.error("commit_failed", outcome=failure.outcome.label, why=failure.why, count=len(waiting))
             found = [failure] * len(waiting)
+        finally:
+            self._since = 0.0
         for (sock, _), one in zip(waiting, found, strict=True):
             with suppress(OSError):  # gone in the meantime: who asks again is told again
                 sock.send(channel.answer(one))

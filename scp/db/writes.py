@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from scp import faults
 from scp.db.engine import Engine
 from scp.outcome import Failure, Outcome
 
@@ -32,7 +33,10 @@ def run(engine: Engine, writes: Sequence[Write], *, wait: bool = True) -> list[R
     STORAGE_FAULT, nobody knows.
     """
     with engine.write(wait=wait):
-        return [_one(engine, write) for write in writes]
+        found = [_one(engine, write) for write in writes]
+        faults.point("index.changed")
+    faults.point("index.committed")
+    return found
 
 
 def _one(engine: Engine, write: Write) -> Row | Failure:
@@ -87,6 +91,11 @@ def _delivery(engine: Engine, row: Row) -> Row:
     return {**visit, "number": number}
 
 
+def _source(engine: Engine, row: Row) -> Row:
+    """The fingerprints of the original of an instance that was adopted without them."""
+    return {"named": engine.change("name_source", row)}
+
+
 def _quarantine(engine: Engine, row: Row) -> Row:
     """The row of a sealed original; `new` is 0 when the same content got there first, and not by this very write."""
     new = engine.change("add_quarantine", row)
@@ -99,5 +108,6 @@ def _quarantine(engine: Engine, row: Row) -> Row:
 WRITES: Mapping[str, Callable[[Engine, Row], Row]] = {
     "instance": _instance,
     "delivery": _delivery,
+    "source": _source,
     "quarantine": _quarantine,
 }

@@ -64,6 +64,7 @@ _KEPT = (
     "TransmitCoilName",
 )
 _OF_TYPE_1 = (
+    "ContentLabel",
     "LUTExplanation",
     "LUTLabel",
     "MetaboliteMapDescription",

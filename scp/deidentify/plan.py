@@ -89,6 +89,17 @@ class Plan:
         object.__setattr__(self, "_tables_blanked", replace(tables, added=self.added_blanked))
         object.__setattr__(self, "_guard", guard(self.decisions, self.added, self.unguarded))
 
+    @property
+    def name(self) -> str:
+        """The recipe's id, or the ids of those put on one another, with the beginning of the digest."""
+        ids = [word for one in self.recipe.directives if one.name == "id" for word in one.words]
+        return f"{'+'.join(ids) or self.recipe.path.stem}@{self.digest[:_DIGITS_OF_RECIPE]}"
+
+    @property
+    def name(self) -> str:
+        """The recipe as the index names it on each row."""
+        return self.digest[:_DIGITS_OF_RECIPE]
+
     def identity(self, instance: Instance) -> Identity:
         """Whose visit the instance belongs to. Raises Failure UNIDENTIFIED without PatientID or StudyInstanceUID."""
         text = instance.dataset.text
@@ -181,7 +192,7 @@ class Plan:
             transfer_syntax=_written_as(arrival),
             series_number=_number(original.text(_SERIES_NUMBER)),
             instance_number=_number(original.text(_INSTANCE_NUMBER)),
-            recipe=self.digest[:_DIGITS_OF_RECIPE],
+            recipe=self.name,
             digest=content.digest,
             size=content.size,
             parts=content.parts,
@@ -266,6 +277,8 @@ def _check_encoding(dataset: DataSet, transfer_syntax: str) -> None:
         raise Failure(Outcome.NOT_DEIDENTIFIED, "deflated and big endian data sets are not read")
     if any(value.strip(b"\0") for value in _overlay_positions(dataset)):
         raise Failure(Outcome.NOT_DEIDENTIFIED, "an overlay is embedded in the pixel data")
+    if sum(dataset.find(tag) is not None for tag in PIXELS) > 1:
+        raise Failure(Outcome.MALFORMED, "there is pixel data of more than one kind")  # PS3.3 C.7.6.3, C.7.6.24
     pixels = dataset.find(PIXEL_DATA)
     if pixels and (pixels.end == pixels.stop) != (transfer_syntax in {_IMPLICIT, _EXPLICIT}):
         raise Failure(Outcome.MALFORMED, "the pixel data is not encoded as the transfer syntax says")

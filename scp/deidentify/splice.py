@@ -170,14 +170,14 @@ class Splice:
         vr = self._resolved(step.vrs, level)
         if within.explicit and sent != "UN":
             if sent not in self._tables.excluded:
-                raise _contradiction(tag)
+                return _contradicting(tag)
             vr = sent
         if vr in self._tables.excluded:
             if tag in _PIXELS:
                 raise _no_pixels()
             return []
         if element.end != element.stop:
-            raise _contradiction(tag)
+            return _contradicting(tag)
         return [_header(tag, vr, element.end - element.value), self._data[element.value : element.end]]
 
     def _resolved(self, vrs: tuple[str, ...], level: tuple[Element, ...]) -> str:
@@ -193,9 +193,12 @@ class Splice:
     def _sequence(self, element: Element, within: DataSet) -> list[Part]:
         """A sequence with what stays of its items; lengths stay defined or undefined as they were sent."""
         if element.end == element.stop and element.vr == "UN":
-            within = _unknown(within, element)
+            found = _unknown(within, element)
+            if found is None:
+                return []
+            within = found
         elif element.vr not in {"SQ", "UN"}:
-            raise _contradiction(element.tag)
+            return _contradicting(element.tag)
         nested = within.nested[element.start]
         inside = DataSet(within.data, nested.explicit, (), within.nested)
         body = b"".join(part for item in nested.items for part in self._item(item, inside))
@@ -210,11 +213,16 @@ class Splice:
         return [_ITEM.pack(0xFFFE, 0xE000, sum(map(len, parts))), *parts]
 
 
-def _unknown(within: DataSet, element: Element) -> DataSet:
-    """The data set with the items of a sequence that was sent as UN; what is no sequence cannot be looked through."""
+def _unknown(within: DataSet, element: Element) -> DataSet | None:
+    """The data set with the items of a sequence that was sent as UN; what is no sequence cannot be looked through.
+
+    None for a private one, which is left out; Failure for a public one.
+    """
     try:
         return read_unknown(within, element)
     except Failure:
+        if element.tag >> 16 & 1:
+            return None
         raise Failure(
             Outcome.NOT_DEIDENTIFIED, f"{dictionary.write(element.tag)} was sent as UN and is no sequence inside"
         ) from None
@@ -224,8 +232,11 @@ def _no_pixels() -> Failure:
     return Failure(Outcome.NOT_DEIDENTIFIED, "the pixel data has a VR that the recipe lets no element have")
 
 
-def _contradiction(tag: int) -> Failure:
-    return Failure(
+def _contradicting(tag: int) -> list[Part]:
+    """Nothing of a private attribute: makers change their VRs between versions. Raises Failure for a public one."""
+    if tag >> 16 & 1:
+        return []
+    raise Failure(
         Outcome.NOT_DEIDENTIFIED, f"{dictionary.write(tag)} was sent with a VR that contradicts the dictionary"
     )
 

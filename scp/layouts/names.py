@@ -14,9 +14,13 @@ def file_name(instance: DeidentifiedInstance) -> str:
     Series have 4 and instances 5 digits, so that names sort as the numbers do up to 9999 and 99999; larger numbers
     are written in full and negative ones as 0. Raises ValueError for a scan_research_id that is no visit number.
     """
-    unique = hashlib.sha256(instance.sop_instance_uid.encode("ascii")).hexdigest()[:8]
     series, number = max(0, instance.series_number), max(0, instance.instance_number)
-    return f"{visit(instance.scan_research_id)}_{series:04d}_{number:05d}_{unique}.dcm"
+    return f"{visit(instance.scan_research_id)}_{series:04d}_{number:05d}_{unique(instance.sop_instance_uid)}.dcm"
+
+
+def unique(sop_instance_uid: str) -> str:
+    """What of a file's name tells its instance apart: 8 hexadecimal digits."""
+    return hashlib.sha256(sop_instance_uid.encode("ascii")).hexdigest()[:8]
 
 
 def visit(scan_research_id: str) -> str:

@@ -29,6 +29,10 @@ class Control(IntFlag):
     LAST = 2
 
 
+_COMMAND: Final = int(Control.COMMAND)  # an operation on flags costs as much as a small read
+_LAST: Final = int(Control.LAST)
+
+
 class Fragment(NamedTuple):
     """One presentation data value; its data are good until the next one is asked for."""
 
@@ -64,7 +68,7 @@ class Messages:
         first = self._fragment()
         self._until = time.monotonic() + self._limits.instance_seconds
         data = bytearray()
-        for piece in self._pieces(first, Control.COMMAND, commands.MAX_BYTES):
+        for piece in self._pieces(first, _COMMAND, commands.MAX_BYTES):
             data += piece
         return first.context_id, commands.read(data)
 
@@ -97,15 +101,15 @@ class Messages:
         first = self._fragment()
         if first.context_id != context_id:
             raise ProtocolError(Reason.INVALID_PARAMETER, "a data set on another context than its command")
-        return self._pieces(first, Control(0), self._limits.max_instance_bytes)
+        return self._pieces(first, 0, self._limits.max_instance_bytes)
 
-    def _pieces(self, fragment: Fragment, kind: Control, most: int) -> Iterator[memoryview]:
+    def _pieces(self, fragment: Fragment, kind: int, most: int) -> Iterator[memoryview]:
         """The fragments of one message, to the last."""
         size, count, context_id = 0, 0, fragment.context_id
         start = time.monotonic() + _FREE_SECONDS
         while True:
             size, count = size + len(fragment.data), count + 1
-            if fragment.control & Control.COMMAND != kind or fragment.context_id != context_id:
+            if fragment.control & _COMMAND != kind or fragment.context_id != context_id:
                 raise ProtocolError(Reason.INVALID_PARAMETER, "a fragment of another message")
             if size > most:
                 limit = "" if kind else "max_instance_bytes"
@@ -114,7 +118,7 @@ class Messages:
                 raise ProtocolError(Reason.INVALID_PARAMETER, "a message in crumbs")
             self._slowest = start + size / self._limits.min_bytes_per_second
             yield fragment.data
-            if fragment.control & Control.LAST:
+            if fragment.control & _LAST:
                 return
             fragment = self._fragment()
 

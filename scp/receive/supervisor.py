@@ -27,7 +27,8 @@ _STARTING_SECONDS: Final = 0.05
 _SLEEP_SECONDS: Final = 3600.0
 _PR_SET_PDEATHSIG: Final = 1  # prctl(2)
 _STOP: Final = frozenset((signal.SIGTERM, signal.SIGINT))
-_TAKEN: Final = _STOP | {signal.SIGCHLD}
+_TAKEN: Final = _STOP | {signal.SIGCHLD, signal.SIGHUP}
+_SI_KERNEL: Final = 0x80  # who sends the signal: its terminal is gone
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
 _logger = log.get("supervisor")
@@ -38,13 +39,15 @@ class Child:
     """A process of the node: `run` is called in it and returns when SIGTERM has told it to stop.
 
     Those that listen hold the listeners and are stopped first; the others go last. One that is watched shows on the
-    board that it lives, and is killed and started again when it has not done so for too long.
+    board that it lives, and is killed and started again when it has not done so for too long. One that renews gets
+    SIGHUP when there is something new to be read.
     """
 
     name: str
     run: Callable[[], None]
     listens: bool = False
     watched: bool = False
+    renews: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,22 +75,26 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def supervise(
+def supervise(  # noqa: PLR0913  who decides on each is its caller
     listeners: Sequence[socket.socket],
     children: Sequence[Child],
     board: Board,
     *,
     drain_timeout: float,
     watch: Watch | None = None,
+    renew: Callable[[], bool] = lambda: False,
 ) -> int:
     """Run the children until SIGTERM or SIGINT, drain, and return the exit code 0; to be called in the main thread.
+
+    On SIGHUP `renew` is called, and where it returns True the children that renew are told. A SIGHUP that comes from
+    the kernel, because the terminal is gone, stops the node as before.
 
     A child's place in `children` is its slot on the board. `drain_timeout` is the seconds associations get; without a
     `watch` nobody is taken for hung.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _TAKEN)
     try:
-        supervisor = _Supervisor(listeners, children, board, watch or Watch())
+        supervisor = _Supervisor(listeners, children, board, watch or Watch(), renew)
         supervisor.run()
         supervisor.drain(drain_timeout)
     finally:
@@ -109,11 +116,17 @@ class _Life:
 
 class _Supervisor:
     def __init__(
-        self, listeners: Sequence[socket.socket], children: Sequence[Child], board: Board, watch: Watch
+        self,
+        listeners: Sequence[socket.socket],
+        children: Sequence[Child],
+        board: Board,
+        watch: Watch,
+        renew: Callable[[], bool],
     ) -> None:
         self._listeners = listeners
         self._board = board
         self._watch = watch
+        self._renew = renew
         self._looked = time.monotonic()
         self._excused = self._looked
         self._lives = [_Life(slot, child) for slot, child in enumerate(children)]
@@ -126,9 +139,11 @@ class _Supervisor:
                     self._start(life)
             self._look_ready()
             told = signal.sigtimedwait(_TAKEN, self._pause())
-            if told is not None and told.si_signo in _STOP:
+            if told is not None and _says_stop(told):
                 _logger.info("node_stopping", signal=signal.Signals(told.si_signo).name)
                 return
+            if told is not None and told.si_signo == signal.SIGHUP and self._renew():
+                self._tell([life for life in self._lives if life.child.renews], signal.SIGHUP)
             self._kill_hung()
             for life, status in self._reap(self._lives):
                 self._plan_restart(life, status)
@@ -220,6 +235,10 @@ class _Supervisor:
                 os.kill(life.pid, number)
 
 
+def _says_stop(told: signal.struct_siginfo) -> bool:
+    return told.si_signo in _STOP or (told.si_signo == signal.SIGHUP and told.si_code == _SI_KERNEL)
+
+
 def _fork(child: Child, listeners: Sequence[socket.socket]) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
@@ -257,7 +276,8 @@ def _become(parent: int) -> None:
         raise OSError(ctypes.get_errno(), "prctl")
     if os.getppid() != parent:  # it died before the call
         raise SystemExit(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())

@@ -119,7 +119,6 @@ class Wire:
             try:
                 session.do_handshake()
             except ssl.SSLWantReadError:
-                self._acknowledge()
                 self._await(deadline, "tls_handshake_seconds", GRACE_SECONDS)
             except ssl.SSLWantWriteError:
                 self._await_room(deadline, "tls_handshake_seconds")
@@ -174,16 +173,19 @@ class Wire:
                 continue
             if not got:
                 raise ConnectionResetError("the peer closed the connection")
-            self._acknowledge()
             return got
 
     def _acknowledge(self) -> None:
-        """Acknowledge now what was read: a sender with Nagle's algorithm on waits for it; the option disarms itself."""
+        """Acknowledge now what was read, for nothing more is there: a sender with Nagle's algorithm on may wait for it.
+
+        The option disarms itself. While there is more to read nobody waits, and each acknowledgement costs both sides.
+        """
         if _QUICKACK is not None:
             self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
 
     def _await(self, deadline: float, limit: str, grace: float) -> None:
         """Sleep until something can be read; once the worker leaves, no longer than it stays or `grace` allows."""
+        self._acknowledge()
         since = time.monotonic()
         while True:
             until = min(deadline, self._drain.deadline)

@@ -21,6 +21,7 @@ from scp.receive.wire import Wire
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
 
     from scp.receive.board import Board
     from scp.receive.door import FrontDoor
@@ -40,13 +41,21 @@ class Entrance(NamedTuple):
     contexts: "Watched[ssl.SSLContext] | None" = None
 
 
-def run_worker(entrances: Sequence[Entrance], door: "FrontDoor", board: "Board", slot: int) -> None:
+def run_worker(
+    entrances: Sequence[Entrance],
+    door: "FrontDoor",
+    board: "Board",
+    slot: int,
+    renew: "Callable[[FrontDoor], FrontDoor]" = lambda door: door,
+) -> None:
     """Serve associations until SIGTERM, or until a disk fails; returns when all have ended or their time is over.
 
-    To be called in a process of its own, in its main thread; `board` and `slot` are where it shows that it lives.
+    To be called in a process of its own, in its main thread; `board` and `slot` are where it shows that it lives. On
+    SIGHUP associations that begin from then on go through the door that `renew` gives; the others end as they began.
     """
     worker = Worker(entrances, door, board, slot)
     signal.signal(signal.SIGTERM, lambda _number, _frame: worker.leave())
+    signal.signal(signal.SIGHUP, lambda _number, _frame: worker.renew(renew))
     quieten()
     worker.serve()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it has been told, and would write into a closed pipe
@@ -59,6 +68,7 @@ class Worker:
     def __init__(self, entrances: Sequence[Entrance], door: "FrontDoor", board: "Board", slot: int) -> None:
         self._entrances = {entrance.listener.fileno(): entrance for entrance in entrances}
         self.door = door
+        self._changing = threading.Lock()
         self._board = board
         self._slot = slot
         self.drain = Drain()
@@ -71,6 +81,15 @@ class Worker:
         """Stop accepting, let every association end, and return from `serve`."""
         with suppress(BlockingIOError):  # full: it has been told often enough
             os.write(self._wake_write, b"!")
+
+    def renew(self, renew: "Callable[[FrontDoor], FrontDoor]") -> None:
+        """Change the door for who comes next; beside the accepting thread, which is not to wait for it."""
+
+        def change() -> None:
+            with self._changing:
+                self.door = renew(self.door)
+
+        threading.Thread(target=change, name="renew", daemon=True).start()
 
     def serve(self) -> None:
         """Accept until told to leave, then wait for the associations to end as `Drain` tells them."""

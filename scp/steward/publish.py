@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path, PurePosixPath
 
-from scp import log
+from scp import faults, log
 from scp.db.index import Delivery, Index
 from scp.layouts import Layout
 from scp.store.files import FILE_MODE, answerable, make_folder, sync_folder
@@ -71,15 +71,19 @@ class Publisher:
 
     def _move(self, delivery: Delivery, path: PurePosixPath) -> None:
         source, target = self.staging.root / delivery.folder, self.export / path
+        faults.point("publish.begun")
         with answerable("a visit's publication"):
             _unshell(source, target.name)
             if source.exists():
                 self._settle(source, delivery)
+                faults.point("publish.settled")
             if source.exists() and not target.exists():
                 _rename(source, target)
             elif source.exists():
                 _merge(source, target)
+            faults.point("publish.shown")
             _write_ready(target)
+            faults.point("publish.marked")
         self.index.finish_publishing(delivery)
 
 
@@ -108,6 +112,7 @@ def _rename(source: Path, target: Path) -> None:
     wrapped = shell / target.relative_to(top.parent)
     make_folder(wrapped.parent)
     source.rename(wrapped)
+    faults.point("publish.wrapped")
     _sync(*[folder for folder in shell.rglob("*") if folder.is_dir()], shell)
     (shell / top.name).rename(top)
     shell.rmdir()
@@ -119,9 +124,11 @@ def _merge(source: Path, target: Path) -> None:
     with suppress(FileNotFoundError):
         (target / READY).unlink()
         sync_folder(target)
+        faults.point("publish.unmarked")
     for file in sorted(source.iterdir()):
         with suppress(FileExistsError):  # linked before a crash, not yet unlinked
             os.link(file, target / file.name)
+            faults.point("publish.joining")
         sync_folder(target)
         file.unlink()
     source.rmdir()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from scp import faults
 from scp.instance import Part
 from scp.outcome import Failure, Outcome
 
@@ -77,16 +78,21 @@ class Temporary:
     def place(self, folder: int, name: str, digest: bytes, sync: Callable[[int], None] | None = None) -> bool:
         """As the function `place` does, in a folder of the same file system."""
         os.fchmod(self._descriptor, FILE_MODE)  # whatever the umask
+        faults.point("files.written")
         os.fsync(self._descriptor)
+        faults.point("files.synced")
         try:
             os.link(self._name, name, src_dir_fd=self._folder, dst_dir_fd=folder, follow_symlinks=False)
             new = True
         except FileExistsError:
             new = False
+        faults.point("files.linked")
         self.unlink()
+        faults.point("files.unlinked")
         if not new:
             _adopt(folder, name, digest)
         (sync or os.fsync)(folder)
+        faults.point("files.folder_synced")
         return new
 
     def unlink(self) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pyrage import RecipientError, x25519
 
-from scp.store.files import sync_folder
+from scp.store.files import TEMPORARY, sync_folder
 
 KEY_MODE = 0o400
 _LINKAGE = "linkage.key"
@@ -72,12 +72,18 @@ def load(folder: Path) -> Keys:
 
 
 def _create(path: Path, text: str, mode: int) -> Path:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        os.fchmod(descriptor, mode)
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(descriptor)
+    """A key file that is there whole or not at all, whenever the power goes; raises FileExistsError."""
+    temporary = path.with_name(f"{TEMPORARY}{secrets.token_hex(4)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            os.fchmod(descriptor, mode)
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(descriptor)
+        os.link(temporary, path)
+    finally:
+        temporary.unlink()
     return path
 
 

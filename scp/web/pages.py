@@ -40,10 +40,14 @@ class Pages:
     def __init__(self, registry: CollectorRegistry, signs: Signs, token: str = "") -> None:
         self._registry = registry
         self._token = token
-        self._signs = signs
-        self._asked = CollectorRegistry()
-        self._asked.register(SignsCollector(signs))
+        self.show(signs)
         self._pages = {"/": self._start, "/metrics": self._metrics, "/healthz": self._healthz, "/readyz": self._readyz}
+
+    def show(self, signs: Signs) -> None:
+        """Show these signs from now on."""
+        asked = CollectorRegistry()
+        asked.register(SignsCollector(signs))
+        self._signs, self._asked = signs, asked
 
     @property
     def paths(self) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """A real node that takes associations over TLS only, from titles bound to certificates, with a password."""
 
 import base64
+import json
 import os
 import signal
 import socket
@@ -95,13 +96,20 @@ def test_who_proves_it_all_is_served_and_nobody_else(node, authority):
     assert len(node.published(1)) == 1
 
 
-def test_a_worker_that_hangs_is_replaced_and_counted(tmp_path, settings):
+def lives(node, name):
+    """The process ids that the supervisor has started under a name."""
+    lines = [json.loads(line) for line in node.log.read_text().splitlines() if '"child_started"' in line]
+    return [line["pid"] for line in lines if line["name"] == name]
+
+
+@pytest.mark.parametrize("name", ["worker-1", "writer"])
+def test_who_hangs_is_replaced_and_counted(tmp_path, settings, name):
     node = Node(tmp_path, **settings, limits__hung_seconds=2)
     node.start()
     try:
-        hung = node.workers()[0]
+        [hung] = lives(node, name)
         os.kill(hung, signal.SIGSTOP)
-        wait(lambda: hung not in node.workers() and len(node.workers()) == 2, "the worker is replaced")
+        wait(lambda: len(lives(node, name)) == 2, "it is replaced")
         assert node.metric('cloakroom_limits_total{limit="hung_seconds"}') == 1
         wait(node.ready, "the node is ready")
     finally:

@@ -139,7 +139,7 @@ PLACES = [
     Place("private attribute below the creators", _below_creators),
     Place("private attribute of another block", _other_block),
     Place("behind the padding of a private creator", _padded_creator),
-    Place("private attribute in functional groups", _nested_private),
+    Place("private attribute in functional groups", _nested_private, refusable=True),
     _csa((("PatientName", "PN"),)),
     _csa((("B_value", "IS"),)),
     _csa((("B_value", "IS"),), gap=True),

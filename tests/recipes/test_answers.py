@@ -125,7 +125,7 @@ DeviceUID new new gone
 DeviceID kept gone gone
 GantryID gone gone gone
 UDISequence gone gone gone
-SoftwareVersions kept kept new
+SoftwareVersions kept kept kept
 ProtocolName new new new
 ContrastBolusRoute kept gone gone
 RadiopharmaceuticalStartTime gone new gone

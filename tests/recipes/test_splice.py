@@ -65,7 +65,7 @@ def test_size_and_digest_are_those_of_the_file(mip: Plan, subject: Subject) -> N
     data = b"".join(made.parts)
     assert made.size == len(data)
     assert made.digest == hashlib.sha256(data).digest()
-    assert made.recipe == mip.digest[:16]
+    assert made.recipe == f"mip@{mip.digest[:16]}"
 
 
 def test_what_the_index_needs_is_pseudonymous(mip: Plan, subject: Subject) -> None:

@@ -8,14 +8,14 @@ import threading
 import pydicom
 import pytest
 
-from bench import machine, processes, report, sender, wire, workloads
+from bench import cells, machine, processes, report, sender, wire, workloads
 from bench.cells import CELLS
 from bench.hostile import Verdict, summary
 from bench.hostile.attack import Attack, nested
 from bench.hostile.attacks import ATTACKS
 from bench.hostile.before import many_contexts
 from bench.receivers import BY_NAME
-from bench.targets import TARGETS, Target
+from bench.targets import NEEDED, TARGETS, Target
 from scp.dataset import read
 from scp.outcome import Failure
 from scp.receive import commands, negotiation
@@ -132,6 +132,21 @@ def test_a_target_is_a_ratio_or_a_figure(target, figure, reached):
     assert target.reached({}) is None
 
 
+def test_what_the_targets_need_is_measured_in_every_round():
+    assert {("mr-1", "cloakroom"), ("mr-1", "unsynced"), ("mr-1", "dcmtk-tuned"), ("each-4", "cloakroom")} <= NEEDED
+    assert {name for _, name in NEEDED} <= set(BY_NAME)
+    assert ("mr-4", "cloakroom") not in NEEDED
+
+
+@pytest.mark.parametrize(("stalls", "count"), [(True, 60), (False, 800)])
+def test_who_stalls_is_sent_less(monkeypatch, tmp_path, stalls, count):
+    [cell] = [each for each in CELLS if each.name == "stock-1"]
+    sent = []
+    monkeypatch.setattr(cells.senders, "storescu", lambda *args, **_: sent.append(args[3]))
+    cells._push(cell, 1, tmp_path, 1.0, stalls=stalls)
+    assert sent == [count]
+
+
 def verdict(**changes):
     values = {"name": "x", "title": "X", "ended": "abort 6", "seconds": 0.2, "limit": 1.0, "kept": 0.95, "memory": 9.0}
     return Verdict(**{**values, "in_time": True, **changes})
@@ -143,7 +158,7 @@ def test_an_attack_is_held_only_at_nobodys_cost():
     assert not verdict(memory=513.0).held
     assert not verdict(in_time=False).held
     found = summary([verdict(), verdict(name="huge-header", kept=0.8, seconds=0.05), verdict(in_time=False)])
-    assert found == {"kept": 0.8, "ended": 2 / 3, "refusal": 0.05}
+    assert found == {"kept": 0.8, "ended": 2 / 3, "refusal": 0.05, "memory": 9.0}
     assert summary([]) == {}
 
 
@@ -196,6 +211,6 @@ def test_the_page_says_what_was_reached(tmp_path, monkeypatch):
     assert "| MR, CPU an instance: Orthanc tuned | ≤ 0.4 | 5.00 | **no** |" in page
     assert "| MR, 8 associations: Orthanc tuned | ≥ 2 | not measured |  |" in page
     assert "| four GiB | abort 6 | 0.20 s | 1 s | 50% | +9 MiB | **no** |" in page
-    assert "Medians of 5 rounds." in page
+    assert "the median of 5 rounds" in page
     assert "A remark." in page
     assert (tmp_path / "performance.png").read_bytes().startswith(b"\x89PNG")

@@ -1,14 +1,15 @@
 """Siemens CSA headers: a few numbers survive, nothing else, and what is broken becomes empty."""
 
+from collections.abc import Callable
 from struct import pack
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scanners import BURIED, DATE, SERIAL, SIGNATURE, csa1, csa2, phoenix
 
-from scp.deidentify.functions.csa import csa_numbers
+from scp.deidentify.functions.csa import csa_numbers, csa_protocol
 
-SIGNATURE = b"SV10\4\3\2\1"
 NORMAL = ("SliceNormalVector", [b"0.00000000", b"-0.12360148", b"9.9e-1", b""])
 SLICES = ("NumberOfImagesInMosaic", [b"40", b"", b""])
 SECRETS = [
@@ -22,16 +23,7 @@ Tag = tuple[str, list[bytes]]
 
 def header(*tags: Tag, gap: bytes = b"\0", check: int = 77, count: int | None = None) -> bytes:
     """A CSA header as scanners write it, with `gap` in every byte that has no meaning."""
-    body = b""
-    for name, values in tags:
-        body += (name.encode() + b"\0").ljust(64, gap) + pack(
-            "<i4siii", len(values), b"FD\0" + gap, 4, len(values), check
-        )
-        for value in values:
-            value_and_end = value + b"\0" if value else b""
-            padded = value_and_end.ljust(len(value_and_end) + 3 & ~3, gap)
-            body += pack("<4i", len(value_and_end), len(value_and_end), 77, len(value_and_end)) + padded
-    return SIGNATURE + pack("<II", len(tags) if count is None else count, check) + body
+    return csa2(tags, gap, check, count)
 
 
 def test_the_numbers_survive_in_their_order() -> None:
@@ -84,6 +76,8 @@ def test_a_check_of_205_is_read_too() -> None:
         header(SLICES, count=4_000_000_000),
         header(SLICES)[:-20],
         header(SLICES).replace(b"SV10", b"SV09"),
+        csa1([SLICES])[:-20],
+        csa1([SLICES]).replace(pack("<4i", 6, 3, 77, 3), pack("<4i", 2, 3, 77, 3)),
         header(SLICES).replace(pack("<4i", 3, 3, 77, 3), pack("<4i", 3, -4, 77, 3)),
         header(SLICES).replace(pack("<4i", 3, 3, 77, 3), pack("<4i", 3, 90, 77, 3)),
         header(SLICES).replace(pack("<ii", 3, 77), pack("<ii", 9_999, 77)),
@@ -99,3 +93,36 @@ def test_any_bytes_are_read_or_become_empty(garbage: bytes, at: int) -> None:
     clean = csa_numbers(sent[:at] + garbage + sent[at + len(garbage) :])
     assert clean == b"" or clean.startswith(SIGNATURE)
     assert csa_numbers(clean) == clean
+
+
+def test_a_header_of_the_older_kind_is_read_and_leaves_as_the_newer_one() -> None:
+    assert csa_numbers(csa1([NORMAL, *SECRETS, SLICES], gap=b"J")) == csa_numbers(header(NORMAL, SLICES))
+    assert csa_numbers(csa1([SLICES])) == csa_numbers(header(SLICES))
+
+
+PROTOCOL: Tag = ("MrPhoenixProtocol", [phoenix(), b"", b""])
+SERIES = [("SliceArrayConcatenations", [b"1", b"", b""]), ("CoilString", [b"DOE"]), ("UsedPatientWeight", [b"81"])]
+
+
+@pytest.mark.parametrize("write", [csa1, csa2])
+def test_of_the_series_header_the_protocols_numbers_survive(write: Callable[..., bytes]) -> None:
+    clean = csa_protocol(write([*SERIES, PROTOCOL], gap=b"J"))
+    for kept in (b"SliceArrayConcatenations", b"MrPhoenixProtocol", b"sKSpace.lBaseResolution\t = \t8\n"):
+        assert kept in clean
+    for gone in (BURIED.encode(), SERIAL.encode(), DATE.encode(), b"DOE", b"UsedPatientWeight", b"J"):
+        assert gone not in clean
+    assert csa_protocol(clean) == clean
+
+
+def test_an_image_header_holds_no_protocol_and_a_series_header_no_image_numbers() -> None:
+    assert csa_numbers(header(PROTOCOL)) == b""
+    assert csa_protocol(header(NORMAL, SLICES)) == b""
+
+
+@given(st.binary(max_size=300), st.integers(0, 3000))
+def test_any_bytes_in_a_series_header_are_read_or_become_empty(garbage: bytes, at: int) -> None:
+    sent = header(*SERIES, PROTOCOL)
+    clean = csa_protocol(sent[:at] + garbage + sent[at + len(garbage) :])
+    assert clean == b"" or clean.startswith(SIGNATURE)
+    assert csa_protocol(clean) == clean
+    assert BURIED.encode() not in clean

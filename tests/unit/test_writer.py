@@ -260,6 +260,35 @@ def test_it_beats_while_nothing_comes(path, address, monkeypatch):
         assert listener.fileno() >= 0  # it is the supervisor's, for the next writer
 
 
+def test_it_beats_while_a_commit_waits_but_not_for_ever(path, address, commit, monkeypatch):
+    monkeypatch.setattr(writer, "BEAT_SECONDS", 0.01)
+    beats = threading.Semaphore(0)
+    with listen(address) as listener:
+        slow = writer.Writer(listener, Engine(path, "index"), most=1, seconds=1.0)
+        thread = threading.Thread(target=slow.serve, args=(beats.release, int), daemon=True)
+        engine = Engine(path, "index")
+        with ThreadPoolExecutor(1) as pool:
+            with engine.write():  # nobody else can commit now
+                thread.start()
+                asking = pool.submit(commit, instance())
+                while not slow._since:
+                    time.sleep(0.001)
+                while beats.acquire(blocking=False):
+                    pass
+                assert all(beats.acquire(timeout=10) for _ in range(3))
+                monkeypatch.setattr(writer, "SLOW_SECONDS", 0.0)
+                while beats.acquire(timeout=0.2):  # one may have been on its way
+                    pass
+                monkeypatch.setattr(writer, "SLOW_SECONDS", 60.0)
+                assert beats.acquire(timeout=10)
+            assert outcome(asking.result(timeout=10)) == "STORED"
+        slow.leave()
+        thread.join(timeout=10)
+        assert not thread.is_alive()
+        engine.close()
+    assert not [each for each in threading.enumerate() if each.name == "pulse"]
+
+
 class Asked:
     """In the index writer's place: counts what is handed over."""
 

@@ -4,6 +4,21 @@ SELECT value FROM node WHERE name = :name
 -- name: set_node
 INSERT INTO node (name, value) VALUES (:name, :value)
 
+-- name: put_node
+INSERT INTO node (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+
+-- name: integrity
+PRAGMA quick_check
+
+-- name: references
+PRAGMA foreign_key_check
+
+-- name: deliveries
+SELECT scan_research_id, number, state, path FROM delivery ORDER BY scan_research_id, number
+
+-- name: visit_file
+SELECT delivery FROM instance WHERE scan_research_id = :scan_research_id AND file_name = :file_name
+
 -- name: known_source
 SELECT source_digest, digest, recipe FROM instance WHERE source_uid = :source_uid
 

@@ -16,9 +16,11 @@ PROTOCOL_WORDS = frozenset(
     for line in Path(__file__).with_name("protocol_words.txt").read_text("ascii").splitlines()
     if line.strip() and not line.startswith("#")
 )
-_TOKEN = re.compile(r"[A-Za-z0-9.]+")
-# b-values, sizes, factors and times as protocols write them: B1000, 1MM, 0.9, 1.5MM, P2, S2, 2X, TE30, TI900
-_PARAMETER = re.compile(r"B\d{1,4}|\d{1,2}(\.\d{1,2})?MM|\d\.\d{1,2}|[PS][2-8]|[2-8]X|T[EIR]\d{1,4}|FA\d{1,2}")
+_TOKEN = re.compile(r"\d{1,3}[ _]?DIR(?:ECTION)?S?(?![A-Za-z0-9])|[A-Za-z0-9.]+", re.IGNORECASE | re.ASCII)
+# b-values, sizes, factors, times and directions as protocols write them: B1000, 1MM, 0.9, P2, 2X, TE30, 64 DIR
+_PARAMETER = re.compile(
+    r"B\d{1,4}|\d{1,2}(\.\d{1,2})?MM|\d\.\d{1,2}|[PS][2-8]|[2-8]X|T[EIR]\d{1,4}|FA\d{1,2}|\d{1,3} ?DIR(ECTION)?S?"
+)
 
 
 def description(value: str, original: Original) -> str:
@@ -32,7 +34,7 @@ def description(value: str, original: Original) -> str:
         return written
     kept = ""
     for token in _TOKEN.findall(value):
-        word = token.strip(".")
+        word = token.strip(".").replace("_", " ")
         if word.upper() in PROTOCOL_WORDS or _PARAMETER.fullmatch(word.upper()):
             longer = f"{kept} {word}".lstrip()
             if len(longer) <= LONGEST:
