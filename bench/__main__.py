@@ -13,14 +13,14 @@ from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 
-from bench import cells, engine, hostile, idle, machine, report, wire, workloads
+from bench import cells, deidentify, engine, hostile, idle, machine, report, wire, workloads
 from bench.progress import steps
 from bench.receivers import BY_NAME, ROOT, BenchError
 from bench.targets import NEEDED, Medians
 from scp import phantom
 
 ROUNDS, QUICK_ROUNDS, QUICK_SCALE = 5, 1, 0.3
-PARTS = ("engine", "push", "idle", "hostile")
+PARTS = ("engine", "deidentify", "push", "idle", "hostile")
 PLAIN_FILES = ("mr",)  # what storescu sends, which takes files
 
 Samples = dict[tuple[str, str, str], list[float]]
@@ -38,6 +38,8 @@ def main() -> int:
     with _place() as place, suppress(KeyboardInterrupt):  # ^C: what there is by then is written
         if "engine" in asked.parts:
             remarks.append(_engine())
+        if "deidentify" in asked.parts:
+            remarks.append(deidentify.section(quick=asked.quick))
         made = _workloads(place, asked.scale)
         if "push" in asked.parts:
             _push(place, made, samples, remarks, asked)

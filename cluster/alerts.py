@@ -4,10 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
-from scp.outcome import Outcome
-
 RUNBOOKS: Final = "https://github.com/HBPMedical/cloakroom/blob/main/docs/runbooks"
-QUARANTINED: Final = "|".join(outcome.label for outcome in Outcome if outcome.quarantined)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +71,7 @@ ALERTS: Final = (
     ),
     Alert(
         "CloakroomQuarantineGrowing",
-        f'sum by (outcome) (increase(cloakroom_instances_total{{outcome=~"{QUARANTINED}"}}[1h]))', "> 10", "0m",
+        "sum by (outcome) (delta(cloakroom_quarantine_instances[1h]))", "> 10", "0m",
         "warning",
         "Instances go to quarantine: {{ $labels.outcome }}",
         "Originals fail for their content and are sealed. Their senders hear a failure, researchers never see them.",

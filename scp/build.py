@@ -104,6 +104,45 @@ def repair(config: Config) -> Recovered:
         os.close(lock)
 
 
+def rotate(config: Config) -> int:
+    """Bring the linkage under a new key, wherever an earlier attempt stopped; returns how many subjects there are.
+
+    Raises StartError while a node runs, KeyFileError, DatabaseError and Failure.
+    """
+    if not config.linkage_path.exists():
+        raise StartError(f"{config.linkage_path}: no node has run here yet")
+    lock = _lock(config.state / "node.lock")
+    before, index = Linkage(config.linkage_path, keys.load(config.keys).linkage), Index(config.index_path)
+    after = Linkage(config.linkage_path, key := keys.next_linkage(config.keys))
+    try:
+        if not after.fits():
+            before.open()
+            index.forget_sources()
+            before.rekey(key)
+        subjects, _ = after.counts()
+        keys.rotated(config.keys)
+    finally:
+        for held in (before, after, index):
+            held.close()
+        os.close(lock)
+    return subjects
+
+
+def key_troubles(config: Config) -> list[str]:
+    """What is wrong with the keys beyond what `keys.load` refuses, one sentence each."""
+    held, found = keys.load(config.keys), []
+    if config.linkage_path.exists():
+        linkage = Linkage(config.linkage_path, held.linkage)
+        if not linkage.fits():
+            found.append(f"{config.linkage_path} was made with another linkage.key")
+        linkage.close()
+    if keys.rotating(config.keys):
+        found.append("a rotation was begun and not finished: run `cloakroom keys rotate` again")
+    if held.private_half is not None:
+        found.append(f"{held.private_half} opens the quarantine; move it to the data-protection officer")
+    return found
+
+
 def audit(config: Config, *, digests: bool) -> Audit:
     """What `cloakroom verify` looks with."""
     return Audit(config.export, config.quarantine, Index(config.index_path), digests, running=is_running(config))
@@ -198,11 +237,8 @@ class Glance:
             self.index.listing("totals")
         except Failure:
             found.append("the index does not answer")
-        try:
-            if min(self.free_bytes().values()) < self.config.min_free_bytes:
-                found.append("a disk is filled up to min_free_bytes")
-        except OSError:
-            found.append("a disk does not say how much room it has")
+        if why := closed(self.config):
+            found.append(why)
         return found
 
 
@@ -214,6 +250,15 @@ def glance(config: Config) -> Glance:
 def free_bytes(config: Config) -> dict[str, int]:
     """What is left on the disk of each folder that is written to, by its name in the configuration."""
     return {name: shutil.disk_usage(getattr(config, name)).free for name in ("export", "state")}
+
+
+def closed(config: Config) -> str:
+    """Why no instance may come in just now, "" if one may; it opens again by itself when there is room."""
+    try:
+        full = min(free_bytes(config).values()) < config.min_free_bytes
+    except OSError:
+        return "a disk does not say how much room it has"
+    return "the disk is filled up to min_free_bytes" if full else ""
 
 
 def warnings(config: Config) -> list[str]:

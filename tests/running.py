@@ -47,6 +47,7 @@ class Node:
         self.state, self.export, self.log = folder / "state", folder / "export", folder / "node.log"
         self.port, self.http_port = free_port(), free_port()
         self.process: subprocess.Popen[bytes] | None = None
+        self.program = ["-m", "scp.cli"]
         self.settings = {
             "host": "127.0.0.1",
             "port": self.port,
@@ -67,7 +68,7 @@ class Node:
 
     def start(self):
         with self.log.open("ab") as log:
-            command = [sys.executable, "-m", "scp.cli", "serve"]
+            command = [sys.executable, *self.program, "serve"]
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=self.environ, cwd=self.folder)
         wait(self.ready, "the node is ready")
 

@@ -18,8 +18,18 @@ from scp.deidentify.recipe import RecipeError
 from scp.outcome import Failure
 from scp.receive.watched import SecretFileError
 from scp.store.keys import KeyFileError
+from scp.store.opened import SealedFileError
 
-REFUSALS = (ConfigError, DatabaseError, Failure, KeyFileError, RecipeError, SecretFileError, StartError)
+REFUSALS = (
+    ConfigError,
+    DatabaseError,
+    Failure,
+    KeyFileError,
+    RecipeError,
+    SealedFileError,
+    SecretFileError,
+    StartError,
+)
 
 app = typer.Typer(
     name="cloakroom",

@@ -1,8 +1,12 @@
 """`cloakroom keys`: the node's keys."""
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
-from scp.cli.output import ConfigOption
+from scp import build
+from scp.cli.output import NOT_FOUND, ConfigOption
 from scp.config import load
 from scp.store import keys
 
@@ -10,11 +14,6 @@ app = typer.Typer(
     help="The linkage key and the data-protection officer's pair, which are files below <state>/keys.",
     no_args_is_help=True,
 )
-
-
-@app.callback()
-def _group() -> None:
-    """Keep `init` a verb of its own."""
 
 
 @app.command()
@@ -34,3 +33,44 @@ def init(config: ConfigOption = None) -> None:
     private = keys.load(folder).private_half
     if private is not None:
         typer.echo(f"move {private} away from this machine, to the data-protection officer: it opens the quarantine")
+
+
+@app.command()
+def check(config: ConfigOption = None) -> None:
+    """Check that every key is there, closed to others, and the one that this node's linkage was made with.
+
+    Exit code 0 when all is in order, 1 when something should be done, 2 when a key cannot be used.
+    """
+    settings = load(config)
+    troubles = build.key_troubles(settings)
+    for trouble in troubles:
+        typer.echo(trouble)
+    if troubles:
+        raise typer.Exit(NOT_FOUND)
+    typer.echo(f"the keys in {settings.keys} are in order")
+
+
+@app.command()
+def rotate(config: ConfigOption = None) -> None:
+    """Seal the linkage anew under a new linkage.key; the node must not run.
+
+    Pseudonyms and visit numbers stay. The old key is gone from the node afterwards: keep its escrow as long as there
+    are backups that were made with it, and escrow the new one. Stopped half-way, it goes on when it is run again.
+    """
+    settings = load(config)
+    subjects = build.rotate(settings)
+    typer.echo(f"the linkage of {subjects} subjects is sealed under a new {settings.keys / 'linkage.key'}")
+
+
+@app.command()
+def escrow(
+    to: Annotated[list[str], typer.Option("--to", help="An age public key (age1...); any of them gets the key back.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file to be made.")],
+    config: ConfigOption = None,
+) -> None:
+    """Seal a copy of linkage.key to one or more recovery keys, to be kept away from the node.
+
+    `age --decrypt --identity RECOVERY.KEY FILE` gives back the text of linkage.key.
+    """
+    keys.escrow(load(config).keys, to, out)
+    typer.echo(f"sealed linkage.key to {len(to)} recovery keys in {out}")

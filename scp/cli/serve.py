@@ -9,7 +9,7 @@ from functools import partial
 
 import typer
 
-from scp import admission, build, log, web
+from scp import admission, build, log, memory, web
 from scp.cli.output import ConfigOption
 from scp.cli.reload import Current
 from scp.cli.signs import OTHERS, STEWARD, WEB, WRITER, signs, token
@@ -34,6 +34,7 @@ def serve(config: ConfigOption = None) -> None:
     and ports. What is not in order is one sentence, and nothing is started. The log goes to stderr.
     """
     settings = load(config)
+    memory.close()
     log.configure(settings.log_format, settings.log_level)
     held = credentials.read(settings)
     token(settings)
@@ -87,7 +88,7 @@ def _run(current: Current, entrances: list[Entrance], users: Users | None, statu
     config = current.node.config
     prepare_process(config)
     metrics = declare_node(config.metrics_dir)
-    metrics.lost.set(node.recovered.report.lost)
+    metrics.lost.set(current.node.recovered.report.lost)
     names = [*(f"worker-{number}" for number in range(1, config.workers + 1)), *OTHERS]
     board = Board(names, config.limits.max_associations)
     work = partial(_work, current, metrics, board, entrances, users)
@@ -133,6 +134,7 @@ def _work(  # noqa: PLR0913, PLR0917  a process is handed everything at once
         take=intake.take,
         metrics=metrics,
         users=users,
+        closed=partial(build.closed, config),
     )
     run_worker(entrances, door, board, slot, renew)
 

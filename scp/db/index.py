@@ -154,6 +154,10 @@ class Index:
         """File names of a delivery and the SHA-256 each file must have."""
         return {row["file_name"]: row["digest"] for row in self._engine.rows("delivery_files", _key(delivery))}
 
+    def names(self, delivery: Delivery) -> dict[str, bytes]:
+        """File names of a delivery as `files` gives them, without their digests, in no order: some times as quick."""
+        return dict.fromkeys((row[0] for row in self._engine.rows("delivery_names", _key(delivery))), b"")
+
     def deliveries(self) -> list[Standing]:
         """Every delivery there ever was, with its state and place."""
         rows = self._engine.rows("deliveries")
@@ -213,6 +217,16 @@ class Index:
             "now": time.time(),
         }
         return bool(self._commit(Write("quarantine", row))["new"])
+
+    def forget_sources(self) -> int:
+        """Forget the fingerprints of all originals, which a new key makes useless; each is named again by a re-send."""
+        with self._engine.write():
+            return self._engine.change("forget_sources")
+
+    def forget_quarantine(self, entry: str) -> bool:
+        """Forget a sealed original, whose file goes next; False when there is none of this id."""
+        with self._engine.write():
+            return bool(self._engine.change("forget_quarantine", {"id": entry}))
 
     def listing(self, query: str, **parameters: str | int) -> list[dict[str, Any]]:
         """Rows of a listing query (visits, visit_deliveries, visit_series, quarantine ...) as plain dicts."""

@@ -8,6 +8,7 @@ import time
 import unicodedata
 from base64 import b32encode
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -93,6 +94,58 @@ class Linkage:
             with self._engine.write():
                 found = self._find(blinds) or self._add(identity, blinds)
         return found
+
+    def fits(self) -> bool:
+        """Whether this key made this database; raises DatabaseError where it is none."""
+        self._engine.migrate()
+        stored = self._engine.row("node", {"name": "key_check"})
+        return stored is None or hmac.compare_digest(stored["value"], self._check)
+
+    def rekey(self, key: bytes) -> int:
+        """Seal every row anew under another key, in one transaction; returns how many subjects there are.
+
+        Pseudonyms, visit numbers and the subjects' secrets stay what they are, so that nothing published changes.
+        """
+        new = Linkage(self._engine.path, key)
+        try:
+            with self._engine.write():
+                subjects = self._engine.rows("subjects")
+                for row in subjects:
+                    self._rekey_subject(row, new)
+                self._engine.change("put_node", {"name": "key_check", "value": new._check})
+        finally:
+            new.close()
+        self._engine.rows("checkpoint")  # or the old seals would stay in the WAL
+        return len(subjects)
+
+    def _rekey_subject(self, row: Any, new: "Linkage") -> None:  # noqa: ANN401  a row of SQLite's
+        pseudonym = str(row["pseudonym"])
+        secret = self._unseal(row["secret"], "subject.secret", pseudonym)
+        words = self._unseal(row["identity"], "subject.identity", pseudonym)
+        self._engine.change("reseal_subject", new.resealed_subject(pseudonym, secret, words))
+        for visit in self._engine.rows("visits_of", {"pseudonym": pseudonym}):
+            number = str(visit["scan_research_id"])
+            study = self._unseal(visit["identity"], "visit.identity", number)
+            self._engine.change("reseal_visit", new.resealed_visit(number, study, words))
+
+    def resealed_subject(self, pseudonym: str, secret: bytes, words: bytes) -> dict[str, str | bytes]:
+        """A subject's row under this key; `words` are its identity as the row holds it."""
+        patient_id, issuer = json.loads(words)
+        return {
+            "pseudonym": pseudonym,
+            "blind": self._blind("subject", _normal(issuer), _normal(patient_id)),
+            "secret": self._seal(secret, "subject.secret", pseudonym),
+            "identity": self._seal(words, "subject.identity", pseudonym),
+        }
+
+    def resealed_visit(self, number: str, study: bytes, words: bytes) -> dict[str, str | bytes]:
+        """A visit's row under this key; `words` are its subject's identity."""
+        patient_id, issuer = json.loads(words)
+        return {
+            "scan_research_id": number,
+            "blind": self._blind("visit", _normal(issuer), _normal(patient_id), _normal(study.decode())),
+            "identity": self._seal(study, "visit.identity", number),
+        }
 
     def counts(self) -> tuple[int, int]:
         """How many subjects and visits there are."""

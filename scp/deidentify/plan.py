@@ -95,11 +95,6 @@ class Plan:
         ids = [word for one in self.recipe.directives if one.name == "id" for word in one.words]
         return f"{'+'.join(ids) or self.recipe.path.stem}@{self.digest[:_DIGITS_OF_RECIPE]}"
 
-    @property
-    def name(self) -> str:
-        """The recipe as the index names it on each row."""
-        return self.digest[:_DIGITS_OF_RECIPE]
-
     def identity(self, instance: Instance) -> Identity:
         """Whose visit the instance belongs to. Raises Failure UNIDENTIFIED without PatientID or StudyInstanceUID."""
         text = instance.dataset.text

@@ -176,17 +176,24 @@ class Association:
     def _take(self, request: "Request", stream: Messages, context_id: int, command: Command) -> Outcome:
         """Receive an instance and hand it in; what it took of memory is free on return."""
         metrics = self._door.metrics
+        if command.has_data_set and (why := self._door.closed()):
+            stream.pass_over(context_id)
+            return self._refused(Failure(Outcome.OUT_OF_RESOURCES, why))
         start = time.perf_counter()
         try:
             arrival = storage.receive(stream, context_id, self._contexts[context_id], command, request.peer)
         except Failure as failure:
             self._count("max_bytes_in_flight")
-            metrics.instances.labels(failure.outcome.label).inc()
-            _logger.warning("refused", outcome=failure.outcome.label, why=failure.why)
-            return failure.outcome
+            return self._refused(failure)
         metrics.step_seconds.labels("receive").observe(time.perf_counter() - start)
         metrics.received_bytes.inc(len(arrival.data))
         return storage.take(self._door, arrival)
+
+    def _refused(self, failure: Failure) -> Outcome:
+        """An instance that did not get as far as the walk."""
+        self._door.metrics.instances.labels(failure.outcome.label).inc()
+        _logger.warning("refused", outcome=failure.outcome.label, why=failure.why)
+        return failure.outcome
 
     def _respond(self, request: "Request", context_id: int, command: Command, status: int) -> None:
         answer = commands.respond(command, status)

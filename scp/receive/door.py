@@ -18,7 +18,8 @@ class FrontDoor:
     """What an association needs: limits, the SOP classes stored, who may come in, and what to do with what they bring.
 
     `take` carries one instance through the house and returns what the wire shall hear; without `users` a user identity
-    is passed over, as one that is not supported.
+    is passed over, as one that is not supported. `closed` says why no instance may come in just now, "" if one may; it
+    is asked before the first byte of a data set, of which nothing is kept then.
     """
 
     limits: "Limits"
@@ -27,3 +28,4 @@ class FrontDoor:
     take: Callable[[Arrival], Outcome]
     metrics: "Metrics"
     users: "Users | None" = None
+    closed: Callable[[], str] = str

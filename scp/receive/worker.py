@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 BEAT_SECONDS: Final = 1.0
 PATIENCE_SECONDS: Final = 3.0  # beyond the drain's deadline, for last answers and closing
+TELL_SECONDS: Final = 1.0  # between two lines about refused connections from one address
+_TOLD: Final = 1024  # addresses remembered for that
 _MAPPED: Final = "::ffff:"  # an IPv4 address as an IPv6 listener sees it
 
 _logger = log.get("receive")
@@ -74,6 +76,7 @@ class Worker:
         self.drain = Drain()
         self.guests = Guests(door.limits, board.register, slot)
         self.budget = Budget(door.limits)
+        self._told: dict[tuple[str, str], float] = {}
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
 
@@ -137,11 +140,21 @@ class Worker:
             return False
         address = str(source[0]).removeprefix(_MAPPED)
         if limit := self.guests.come(address):
-            self.door.metrics.limits.labels(limit).inc()
-            _logger.warning("connection_refused", address=address, limit=limit)
             sock.close()
+            self.door.metrics.limits.labels(limit).inc()
+            self._tell_refused(address, limit)
             return True
         return self._begin(_Visit(self, sock, address, entrance))
+
+    def _tell_refused(self, address: str, limit: str) -> None:
+        """One line a second for each address and limit; the metric counts them all."""
+        now = time.monotonic()
+        if now - self._told.get((address, limit), -TELL_SECONDS) < TELL_SECONDS:
+            return
+        if len(self._told) >= _TOLD:
+            self._told.clear()
+        self._told[address, limit] = now
+        _logger.warning("connection_refused", address=address, limit=limit)
 
     def _begin(self, visit: "_Visit") -> bool:
         try:

@@ -3,15 +3,17 @@
 import os
 import secrets
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pyrage import RecipientError, x25519
+from pyrage import RecipientError, encrypt, x25519
 
 from scp.store.files import TEMPORARY, sync_folder
 
 KEY_MODE = 0o400
 _LINKAGE = "linkage.key"
+_NEXT = "linkage.key.next"
 _OFFICER_PUBLIC = "officer.pub"
 _OFFICER_PRIVATE = "officer.key"
 _BYTES = 32
@@ -48,6 +50,43 @@ def init(folder: Path) -> list[Path]:
     return made
 
 
+def next_linkage(folder: Path) -> bytes:
+    """The key that a rotation is going to, made when there is none yet; raises KeyFileError."""
+    path = folder / _NEXT
+    if not path.exists():
+        _create(path, secrets.token_hex(_BYTES), KEY_MODE)
+        sync_folder(folder)
+    return _linkage(path)
+
+
+def rotated(folder: Path) -> None:
+    """Put the next linkage key in the place of the one before, which is gone then."""
+    (folder / _NEXT).replace(folder / _LINKAGE)
+    sync_folder(folder)
+
+
+def rotating(folder: Path) -> bool:
+    """Whether a rotation was begun and not finished."""
+    return (folder / _NEXT).exists()
+
+
+def escrow(folder: Path, recipients: Sequence[str], target: Path) -> None:
+    """Seal the linkage key to each of these age public keys, any of which gets it back, into a new file.
+
+    Raises KeyFileError for a recipient that is none, and FileExistsError.
+    """
+    try:
+        known = [x25519.Recipient.from_str(recipient) for recipient in recipients]
+    except RecipientError as error:
+        raise KeyFileError("a recipient is not an age public key (age1...)") from error
+    key = _linkage(folder / _LINKAGE)
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(encrypt(key.hex().encode("ascii") + b"\n", known))
+        file.flush()
+        os.fsync(descriptor)
+
+
 def missing(folder: Path) -> bool:
     """Whether no key has been made yet: a first start."""
     return not any((folder / name).exists() for name in (_LINKAGE, _OFFICER_PUBLIC))
@@ -55,13 +94,7 @@ def missing(folder: Path) -> bool:
 
 def load(folder: Path) -> Keys:
     """Read and check the keys; raises KeyFileError with one sentence that names the file."""
-    linkage = _read(folder / _LINKAGE, private=True)
-    try:
-        key = bytes.fromhex(linkage)
-    except ValueError:
-        key = b""
-    if len(key) != _BYTES:
-        raise KeyFileError(f"{folder / _LINKAGE}: is not a linkage key (64 hexadecimal digits)")
+    key = _linkage(folder / _LINKAGE)
     officer = _read(folder / _OFFICER_PUBLIC, private=False)
     try:
         x25519.Recipient.from_str(officer)
@@ -69,6 +102,18 @@ def load(folder: Path) -> Keys:
         raise KeyFileError(f"{folder / _OFFICER_PUBLIC}: is not an age public key (one line, age1...)") from error
     private = folder / _OFFICER_PRIVATE
     return Keys(key, officer, private if private.exists() else None)
+
+
+def _linkage(path: Path) -> bytes:
+    try:
+        key = bytes.fromhex(_read(path, private=True))
+    except ValueError as error:
+        if isinstance(error, KeyFileError):
+            raise
+        key = b""
+    if len(key) != _BYTES:
+        raise KeyFileError(f"{path}: is not a linkage key (64 hexadecimal digits)")
+    return key
 
 
 def _create(path: Path, text: str, mode: int) -> Path:

@@ -73,8 +73,7 @@ class Quarantine:
 
     def forget(self, outcome: str, entry: str) -> None:
         """Take a sealed file away again that the index would not have, because the same content was there before."""
-        with files.answerable("the removal of a quarantined original"):
-            (self.root / outcome / f"{entry}.age").unlink(missing_ok=True)
+        forget(self.root, outcome, entry)
 
     def _folder(self, outcome: str) -> int:
         path = self.root / outcome
@@ -82,6 +81,14 @@ class Quarantine:
             path.mkdir(mode=0o700, exist_ok=True)
             files.sync_folder(self.root)
         return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+def forget(root: Path, outcome: str, entry: str) -> None:
+    """Take a sealed file away for good; raises Failure when the disk will not."""
+    with files.answerable("the removal of a quarantined original"):
+        (root / outcome / f"{entry}.age").unlink(missing_ok=True)
+        if (root / outcome).exists():
+            files.sync_folder(root / outcome)
 
 
 class _Pieces:

@@ -24,8 +24,8 @@ _RUNNING = frozenset({Kind.TEMPORARY, Kind.ORPHAN, Kind.UNLISTED, Kind.UNFINISHE
 class Audit:
     """Holds the index against the disks; it reads only, and raises Failure when the index does not answer.
 
-    Without `digests` no file is opened: what is there is taken for whole. Where a node is `running`, what may be on its
-    way is not reported, and what is found is looked at a second time.
+    Without `digests` no file is opened and the database's pages are not looked through: what is there is taken for
+    whole. Where a node is `running`, what may be on its way is not reported, and what is found is looked at twice.
     """
 
     export: Path
@@ -37,7 +37,7 @@ class Audit:
     def run(self, progress: Progress = lambda _done, _all: None) -> Report:
         """Look at everything."""
         report = Report()
-        if not self.index.is_sound():
+        if self.digests and not self.index.is_sound():
             report.add(Kind.CORRUPT, "index.db")
         self._pass(report, progress)
         if self.running and report.findings:
@@ -69,7 +69,7 @@ class Audit:
         """One folder against the rows that stand in it."""
         rows: dict[str, bytes] = {}
         for each in standing:
-            rows |= self.index.files(each.delivery)
+            rows |= self.index.files(each.delivery) if self.digests else self.index.names(each.delivery)
             if each.state == "publishing":
                 report.add(Kind.UNFINISHED, place)
         report.instances += len(rows)
@@ -82,7 +82,7 @@ class Audit:
             return
         for name in sorted(rows.keys() - names):
             report.add(Kind.MISSING, place / name)
-        for name in sorted(names - rows.keys() - {READY}):
+        for name in sorted(names.difference(rows, (READY,))):
             report.add(self._extra(name, place, standing[0]), place / name)
         published = standing[0].state == "published"
         if published and rows and READY not in names:

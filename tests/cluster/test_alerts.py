@@ -31,10 +31,10 @@ CASES = {
         {"result": "rejected"},
     ),
     "CloakroomQuarantineGrowing": (
-        {'cloakroom_instances_total{outcome="burned_in"}': "0+1x120"},
+        {'cloakroom_quarantine_instances{outcome="burned_in"}': "0+1x120"},
         {
-            'cloakroom_instances_total{outcome="stored"}': "0+9x120",
-            'cloakroom_instances_total{outcome="burned_in"}': "7x120",
+            'cloakroom_quarantine_instances{outcome="malformed"}': "400x120",
+            'cloakroom_quarantine_instances{outcome="burned_in"}': "500-1x120",
         },
         {"outcome": "burned_in"},
     ),

@@ -1,7 +1,6 @@
 """The image, built and run as hardened as a cluster would: a push, a visit, metrics, and SIGTERM in the middle."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +15,6 @@ from scp.retrieve.send import send
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(420)]
 
-PUSHING = os.environ | {"PYTHONPATH": "."}
 TOOLS = ("pip", "pip3", "gcc", "cc", "make", "git", "curl", "wget")
 
 
@@ -53,12 +51,14 @@ def test_a_study_becomes_a_visit_on_the_volume(node):
 def test_sigterm_in_the_middle_of_a_push_loses_nothing(node):
     node.settings["limits__drain_seconds"] = 1
     node.start()
-    pusher = [sys.executable, "tests/pusher.py", str(node.port), "0", "3000"]
-    with subprocess.Popen(pusher, cwd=containers.ROOT, stdout=subprocess.PIPE, env=PUSHING) as sender:
+    pusher = [sys.executable, "tests/crash/sigterm.py", "push", str(node.port), "0"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(pusher, cwd=containers.ROOT, **pipes) as sender:
+        sender.stdin.write(b"go\n")
+        sender.stdin.flush()
         wait(lambda: (node.metric('cloakroom_instances_total{outcome="stored"}') or 0) > 20, "twenty are stored")
         assert node.stop() == 0
-        sender.terminate()
-        acknowledged = sender.stdout.read().split()
+        acknowledged = sender.communicate(timeout=60)[0].split()  # it ends when its association does
     stored = {path.name: path.read_bytes() for path in node.export.rglob("*.dcm")}
     assert len(acknowledged) >= 20
     assert len(node.instances()) >= len(acknowledged)

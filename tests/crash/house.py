@@ -224,6 +224,8 @@ class House:
 
     def orphans(self) -> dict[str, bytes]:
         """Files under names of their own in the export tree, each with its SHA-256, that the index does not have."""
+        if not self.config.index_path.exists():
+            return {}  # killed before there was any
         with self.index() as index:
             files = list(self.config.export.rglob("*.dcm"))
             unknown = [path for path in files if not index.knows(path.name.split("_")[0], path.name)]

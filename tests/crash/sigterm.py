@@ -67,23 +67,26 @@ def push(port, first):
 
 
 def campaign(times, seed):
-    """Stop a node so many times; raises AssertionError at the first instance that is missing."""
+    """Stop a node so many times, and say how long each took; raises AssertionError at the first that loses anything."""
     draw = random.Random(seed)  # noqa: S311  moments, no secrets
-    acknowledged, longest = 0, 0.0
+    acknowledged, taken_by_each = 0, []
     for turn in range(times):
         with tempfile.TemporaryDirectory() as folder:
             count, lost, code, taken = stop_once(Path(folder), draw.uniform(0, MOST_SECONDS))
         assert lost == [], f"turn {turn} of seed {seed}: {len(lost)} acknowledged instances are missing"
         assert code == 0, f"turn {turn} of seed {seed}: exit code {code}"
-        assert taken < DRAIN_SECONDS + STOP_SECONDS, f"turn {turn} of seed {seed}: {taken:.1f} s to stop"
         acknowledged += count
-        longest = max(longest, taken)
-    return acknowledged, longest
+        taken_by_each.append(taken)
+    return acknowledged, taken_by_each
 
 
 if __name__ == "__main__" and sys.argv[1] == "push":
     push(int(sys.argv[2]), int(sys.argv[3]))
 elif __name__ == "__main__":
     times, seed = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1
-    acknowledged, longest = campaign(times, seed)
-    print(f"{times} stops: {acknowledged} instances acknowledged, 0 missing, the longest stop took {longest:.1f} s")  # noqa: T201
+    acknowledged, seconds = campaign(times, seed)
+    late = sum(taken > DRAIN_SECONDS + STOP_SECONDS for taken in seconds)
+    print(  # noqa: T201
+        f"{times} stops: {acknowledged} instances acknowledged, 0 missing, exit code 0 each time; the longest took "
+        f"{max(seconds):.1f} s, {late} more than the drain and {STOP_SECONDS:g} s"
+    )

@@ -1,13 +1,16 @@
 """The planted corpus through every recipe: what is hidden in an instance stands in no byte of what leaves."""
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
+from encoded import explicit
 from planted import KINDS, PLACES, Needles, Person, Place, Sent, send
 from planted.against import GUARDED, hidden_kinds, is_kept, plan_of
 from planted.place import IMPLICIT
 
 from scp.dataset import read
+from scp.deidentify import dry
 from scp.deidentify.plan import Plan
 from scp.deidentify.profile import OPTIONS
 from scp.instance import Arrival, DeidentifiedInstance, Instance, Peer, Subject
@@ -147,3 +150,20 @@ def test_the_share_of_what_is_refused_is_small_and_known(capsys: pytest.CaptureF
     with capsys.disabled():
         print("\nrefused:", {recipe: f"{share:.1%}" for recipe, share in shares.items()})  # noqa: T201  a figure
     assert all(share < (0.15 if GUARDED else 0.05) for share in shares.values())
+
+
+@pytest.mark.parametrize("recipe", [*DENYING, "basic", "basic,retain-uids"])
+@pytest.mark.parametrize("name", ["preamble", "file meta information"])
+def test_what_stands_in_front_of_a_data_set_in_a_file_does_not_come_through(
+    tmp_path: Path, name: str, recipe: str
+) -> None:
+    sent = send(PLACES[name], 7)
+    meta = explicit(0x00020002, "UI", sent.sop_class + "\0" * (len(sent.sop_class) & 1))
+    meta += explicit(0x00020003, "UI", sent.sop_instance_uid + "\0" * (len(sent.sop_instance_uid) & 1))
+    meta += explicit(0x00020010, "UI", sent.transfer_syntax + "\0" * (len(sent.transfer_syntax) & 1)) + sent.meta
+    path = tmp_path / "sent.dcm"
+    length = explicit(0x00020000, "UL", len(meta).to_bytes(4, "little"))
+    path.write_bytes(sent.preamble + b"DICM" + length + meta + sent.data)
+    needles = Needles(sent.person, hidden_kinds(recipe))
+    assert needles.found(path.read_bytes()[: 144 + len(meta)])
+    assert not needles.found(said(plan_of(recipe).apply(dry.instance(path), SUBJECT)))

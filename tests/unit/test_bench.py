@@ -8,7 +8,7 @@ import threading
 import pydicom
 import pytest
 
-from bench import cells, machine, processes, report, sender, wire, workloads
+from bench import cells, deidentify, machine, processes, report, sender, wire, workloads
 from bench.cells import CELLS
 from bench.hostile import Verdict, summary
 from bench.hostile.attack import Attack, nested
@@ -214,3 +214,31 @@ def test_the_page_says_what_was_reached(tmp_path, monkeypatch):
     assert "the median of 5 rounds" in page
     assert "A remark." in page
     assert (tmp_path / "performance.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.filterwarnings("ignore")  # a real file has values that are too long
+def test_the_files_to_de_identify_are_what_they_are_named(tmp_path):
+    found = {file.title: file for file in deidentify.files()}
+    classic, long = found["classic MR, made up"], found["enhanced MR, made up"]
+    assert 50 < classic.elements < 300
+    assert 8_000 < long.elements < 10_000
+    for file in found.values():
+        assert read(file.dataset, explicit=True).find(0x00080018)
+    lines = deidentify.recipe("basic", tmp_path).read_text("ascii").splitlines()
+    assert not [line for line in lines if line.startswith("ADD (")]
+    assert "KEEP (0008,1140)" in lines
+
+
+@pytest.mark.filterwarnings("ignore")  # deid's
+def test_both_engines_are_timed_and_memory_is_told(tmp_path):
+    classic = deidentify.files()[0]
+    taken = deidentify.compare(classic, deidentify.recipe("basic", tmp_path), 1)
+    assert len(taken.ours) > len(taken.deids) > 0
+    assert taken.ratio > 1
+    assert len(deidentify.memory(100)) == deidentify.MARKS
+    marks = deidentify._memory([100.0, 101.5], 5_000)
+    assert "5,000 instances" in marks
+    assert "grown by 1.5" in marks
+    assert "raises" in deidentify._row(classic, "mip", deidentify.Taken([0.001], []))[4]
+    assert deidentify._row(classic, "mip", deidentify.Taken([0.001], [0.2]))[3:] == ("1.000 ms", "200.0 ms", "200")
+    assert "not reached" in deidentify._row(classic, "mip", deidentify.Taken([0.001], [0.002]))[5]

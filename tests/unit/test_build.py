@@ -117,7 +117,7 @@ def test_the_parts_work_together(node, config):
 
 def test_troubles_are_named(node, config, monkeypatch):
     full = config.model_copy(update={"min_free_bytes": 2**60})
-    assert build.glance(full).troubles() == ["a disk is filled up to min_free_bytes"]
+    assert build.glance(full).troubles() == ["the disk is filled up to min_free_bytes"]
 
     def broken(*_args, **_options):
         raise Failure(Outcome.STORAGE_FAULT, "no")

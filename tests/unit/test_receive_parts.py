@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from math import inf
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from scp.config import Limits
+from scp.receive import worker
 from scp.receive.board import Board, State, Status
 from scp.receive.budget import Budget
 from scp.receive.drain import Drain
@@ -332,3 +334,34 @@ def test_a_header_is_judged_before_anything_is_read(kind: int, length: int) -> N
         assert error.value.reason is Reason.INVALID_PARAMETER
     else:
         assert error.value.reason is (Reason.UNEXPECTED_PDU if 1 <= kind <= 7 else Reason.UNRECOGNIZED_PDU)
+
+
+def test_refused_connections_are_told_of_once_a_second_for_each_address_and_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[tuple[str, str]] = []
+    now = [100.0]
+    monkeypatch.setattr(
+        worker, "_logger", SimpleNamespace(warning=lambda _, address, limit: told.append((address, limit)))
+    )
+    monkeypatch.setattr(worker, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(worker, "_TOLD", 3)
+    door = SimpleNamespace(limits=Limits())
+    busy = worker.Worker([], door, Board(["worker-1"]), 0)  # type: ignore[arg-type]
+    for _ in range(50):
+        busy._tell_refused("192.0.2.1", "max_unassociated")
+    busy._tell_refused("192.0.2.1", "max_unassociated_per_address")
+    busy._tell_refused("192.0.2.2", "max_unassociated")
+    assert told == [
+        ("192.0.2.1", "max_unassociated"),
+        ("192.0.2.1", "max_unassociated_per_address"),
+        ("192.0.2.2", "max_unassociated"),
+    ]
+    now[0] += worker.TELL_SECONDS
+    busy._tell_refused("192.0.2.1", "max_unassociated")
+    assert len(told) == 4
+    for number in range(20):
+        busy._tell_refused(f"198.51.100.{number}", "max_unassociated")
+        assert len(busy._told) <= 3, "strangers' addresses fill no memory"
+    assert len(told) == 24
+    busy.close()

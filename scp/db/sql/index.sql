@@ -43,6 +43,9 @@ INSERT INTO instance (
 UPDATE instance SET source_uid = :source_uid, source_digest = :source_digest
 WHERE sop_instance_uid = :sop_instance_uid AND source_uid IS NULL
 
+-- name: forget_sources
+UPDATE instance SET source_uid = NULL, source_digest = NULL WHERE source_uid IS NOT NULL
+
 -- name: add_visit
 INSERT INTO visit (scan_research_id, pseudonym, created_at) VALUES (:scan_research_id, :pseudonym, :now)
 ON CONFLICT DO NOTHING
@@ -80,6 +83,9 @@ ORDER BY scan_research_id, number
 -- name: delivery_files
 SELECT file_name, digest, size FROM instance
 WHERE scan_research_id = :scan_research_id AND delivery = :number ORDER BY file_name
+
+-- name: delivery_names
+SELECT file_name FROM instance WHERE scan_research_id = :scan_research_id AND delivery = :number
 
 -- name: begin_publishing
 UPDATE delivery SET state = 'publishing', path = :path
@@ -126,6 +132,9 @@ SELECT id FROM quarantine WHERE outcome = :outcome AND fingerprint = :fingerprin
 INSERT INTO quarantine (id, outcome, why, fingerprint, size, received_at)
 VALUES (:id, :outcome, :why, :fingerprint, :size, :now)
 ON CONFLICT DO NOTHING
+
+-- name: forget_quarantine
+DELETE FROM quarantine WHERE id = :id
 
 -- name: quarantine
 SELECT id, outcome, why, size, received_at FROM quarantine ORDER BY received_at, id

@@ -4,6 +4,24 @@ SELECT value FROM node WHERE name = :name
 -- name: set_node
 INSERT INTO node (name, value) VALUES (:name, :value)
 
+-- name: put_node
+INSERT INTO node (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+
+-- name: subjects
+SELECT pseudonym, secret, identity FROM subject
+
+-- name: visits_of
+SELECT scan_research_id, identity FROM visit WHERE pseudonym = :pseudonym
+
+-- name: reseal_subject
+UPDATE subject SET blind = :blind, secret = :secret, identity = :identity WHERE pseudonym = :pseudonym
+
+-- name: reseal_visit
+UPDATE visit SET blind = :blind, identity = :identity WHERE scan_research_id = :scan_research_id
+
+-- name: checkpoint
+PRAGMA wal_checkpoint(TRUNCATE)
+
 -- name: visit
 SELECT s.pseudonym, s.secret, v.scan_research_id
 FROM visit AS v JOIN subject AS s ON s.pseudonym = v.pseudonym

@@ -3,7 +3,6 @@
 import re
 
 _BEGIN, _END = re.compile(rb"### ASCCONV BEGIN [^\r\n]{0,400}###"), b"### ASCCONV END ###"
-_LINE = re.compile(rb"([A-Za-z][A-Za-z0-9_.\[\]]*)\s*=\s*(\S+)\s*")
 _NUMBER = re.compile(rb"[+-]?\d{1,7}(?:\.\d{1,12})?(?:[eE][+-]?\d{1,3})?|0x[0-9A-Fa-f]{1,4}")
 _INDEX = re.compile(rb"\[\d{1,4}\]")
 _FILE = re.compile(rb'"{0,2}%(SiemensSeq|CustomerSeq)%\\{1,2}(\w+)"{0,2}')
@@ -13,7 +12,8 @@ _NAMES = {
         lDelayTimeInTR lInvContrasts lRepetitions lScanTimeSec lTotalScanTimeSec ucBold3dPace ucCineMode
         ucCoilCombineMode ucDixon ucEnableNoiseAdjust ucFlipAngleMode ucMotionCorr ucOneSeriesForAllMeas ucPHAPSMode
         ucReadOutMode ucReconstructionMode ucSequenceType ulMotionCorr lDummyScans ucMultiEcho""",
-    b"sAsl.": b"ulMode ulSuppressionMode ulArrayLength ulDelayArraySize ulLabelingDuration ulTagDuration alDelay[]",
+    b"sAsl.": b"""sPostLabelingDelay[] ulArrayLength ulAveragingMode ulDelayArraySize ulLabelingDuration ulMode
+        ulSuppressionMode""",
     b"sDiffusion.": b"""alAverages[] alBValue[] dsScheme lDiffDirections lDiffWeightings lNoiseLevel ulMode
         ulQSpaceCoverage ulQSpaceMaxBValue ulQSpaceSampling ulQSpaceSteps""",
     b"sDiffusion.sFreeDiffusionData.": b"lDiffDirections ulCoordinateSystem ulNormalization ucNormalization",
@@ -35,6 +35,9 @@ _NAMES = {
     b"sPrepPulses.": b"""dDarkBloodFlipAngle lFatSatMode lFatWaterContrast ucFatSat ucFatSatMode ucIRScheme ucInversion
         ucMTC ucSatRecovery ucT2Prep ucWaterSat""",
     b"sProtConsistencyInfo.": b"flNominalB0 flGMax flRiseTime",
+    b"sRSatArray.asElm[].": b"dThickness ulShape",
+    b"sRSatArray.asElm[].sNormal.": b"dCor dSag dTra",
+    b"sRSatArray.asElm[].sPosition.": b"dCor dSag dTra",
     b"sSliceArray.": b"""alSliceAcqOrder[] anAsc[] anPos[] lConc lSize ucConcatenationsSelectMode ucImageNumbCor
         ucImageNumbSag ucImageNumbTra ucMode lMultiBandFactor lSliceAccelerationFactor""",
     b"sSliceArray.asSlice[].": b"dInPlaneRot dPhaseFOV dReadoutFOV dThickness",
@@ -70,15 +73,12 @@ def phoenix_lines(sent: bytes) -> bytes:
 
 def _line(line: bytes) -> bytes:
     """The line written anew, empty where it is none of the list."""
-    match = _LINE.fullmatch(line)
-    if not match:
-        return b""
-    key, value = match.groups()
+    key, _, value = line.partition(b"=")
+    key, value = key.strip(), value.strip()
     if key == b"tSequenceFileName":
         return _sequence(value)
-    if _INDEX.sub(b"[]", key) in _KEYS and _NUMBER.fullmatch(value):
-        return b"%s\t = \t%s\n" % (key, value)
-    return b""
+    named = _INDEX.sub(b"[]", key) if b"[" in key else key
+    return b"%s\t = \t%s\n" % (key, value) if named in _KEYS and _NUMBER.fullmatch(value) else b""
 
 
 def _sequence(value: bytes) -> bytes:

@@ -1,0 +1,68 @@
+"""How long a start takes on a node that has a long life behind it: `million.py [INSTANCES]`, made up, in seconds."""
+
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
+
+from campaign import say  # noqa: E402  the path comes first
+from house import House, instance  # noqa: E402
+
+A_VISIT = 200
+
+
+def fill(house: House, instances: int) -> None:
+    """So many rows, each with a file of its name; the files are links to one of each visit, and empty."""
+    export = house.config.export
+    with house.index() as index, index._engine.write():
+        database = index._engine._database().conn
+        for visit in range(instances // A_VISIT):
+            number = str(10**11 + visit)
+            path = f"DICOM/2031/{20310101 + visit // 20}/{number}"
+            folder = export / path
+            folder.mkdir(parents=True)
+            (folder / ".ready").touch()
+            database.execute("INSERT INTO visit VALUES (?, 'S', 1)", (number,))
+            database.execute("INSERT INTO delivery VALUES (?, 1, 'published', ?, 1, 1, 1)", (number, path))
+            names = [f"{number}_0001_{at:05d}_00000000.dcm" for at in range(A_VISIT)]
+            (folder / names[0]).touch()
+            for name in names[1:]:
+                os.link(folder / names[0], folder / name)
+            rows = [
+                (f"2.25.{number}{at}", f"{number}{at}".encode(), b"d" * 32, b"d" * 32, number, name)
+                for at, name in enumerate(names)
+            ]
+            database.executemany(
+                "INSERT INTO instance VALUES (?, ?, ?, ?, 1, ?, 1, '2.25.7', '1.2', '1.2', ?, 'r', 1)", rows
+            )
+
+
+def started(instances: int) -> tuple[float, int]:
+    """Seconds that everything before serving took, and how many rows were looked at."""
+    with tempfile.TemporaryDirectory(prefix="cloakroom-million-") as folder:
+        house = House(Path(folder))
+        house.live([0])
+        os.close(house.prepare().lock)
+        fill(house, instances)
+        begun = time.monotonic()
+        node = house.prepare()
+        seconds = time.monotonic() - begun
+        os.close(node.lock)
+        if node.recovered.report.findings or not house.live([1]).answers:
+            raise AssertionError(node.recovered.report.findings[:3])
+        return seconds, node.recovered.report.instances
+
+
+def main() -> int:
+    """The command."""
+    instances = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    seconds, looked = started(instances)
+    say(f"{looked} instances looked at before serving, in {seconds:.2f} s ({len(instance(0).data)} bytes each as sent)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
