@@ -83,7 +83,7 @@ LEAVE = [
     mr(ImageType=["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]),
     mr(ImageType=["DERIVED", "SECONDARY", "MPR"]),
     mr(ImageType=None),
-    mr(ConversionType="", DateOfSecondaryCapture=""),
+    mr(ConversionType="", DateOfSecondaryCapture="20250101"),
     mr(PhotometricInterpretation="MONOCHROME1"),
     mr(BurnedInAnnotation="NO"),
     mr(SeriesDescription="proton density protocol"),
@@ -93,7 +93,6 @@ LEAVE = [
 ]
 STAY = [
     (mr(ConversionType="WSD"), "secondary capture"),
-    (mr(DateOfSecondaryCapture="20250101"), "secondary capture"),
     (mr(ImageType=["DERIVED", "SECONDARY", "SCREEN SAVE"]), "screen of a console"),
     (ct(ImageType=["ORIGINAL", "PRIMARY", "CT_SOM5 PROT"]), "screen of a console"),
     (ct(ImageType=["DERIVED", "SECONDARY", "DOSE_INFO"]), "screen of a console"),
