@@ -78,7 +78,8 @@ format: dev ## let the formatter have its way
 bench: dev ## figures on this machine as ratios to peers, into docs/performance.md (about half an hour; QUICK=1: some minutes)
 	$(BIN)/python -m bench $(if $(QUICK),--quick) $(BENCH)
 
-fuzz: dev ## mutated conversations with a real node (CONVERSATIONS=100000, SEED=1)
+fuzz: dev ## mutated data sets and conversations with a real node (WALKS=1000000, CONVERSATIONS=100000, SEED=1)
+	$(BIN)/python tests/fuzz/walk.py $(or $(WALKS),1000000) $(or $(SEED),1)
 	$(BIN)/python tests/fuzz/campaign.py $(or $(CONVERSATIONS),100000) $(or $(SEED),1)
 
 crash: dev ## kill -9 at every failpoint, and power cuts, which need root (KILLS=10000, CUTS=200, SEED=1)

@@ -2,15 +2,14 @@
 
 import hashlib
 import re
-from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from scp import dictionary
-from scp.dataset import PIXEL_DATA, DataSet
-from scp.deidentify import blank, fields, native, part10, search
+from scp.dataset import DataSet
+from scp.deidentify import blank, encoding, fields, native, part10, search
 from scp.deidentify.fields import Matching, Named, Private
 from scp.deidentify.functions.original import Original
 from scp.deidentify.functions.tokens import is_uid, uid
@@ -29,9 +28,6 @@ _SOP_INSTANCE_UID = 0x00080018
 _PATIENT_ID, _ISSUER_OF_PATIENT_ID = 0x00100020, 0x00100021
 _STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID = 0x0020000D, 0x0020000E
 _SERIES_NUMBER, _INSTANCE_NUMBER = 0x00200011, 0x00200013
-_IMPLICIT, _EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
-_UNREADABLE = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"})  # deflated, big endian
-_OVERLAYS, _OVERLAY_BIT_POSITION = range(0x6000, 0x6100), 0x0102
 _IS = re.compile(r"\+?\d{1,12}", re.ASCII)
 _LARGEST_IS = 2**31 - 1
 _DIGITS_OF_RECIPE = 16
@@ -158,7 +154,7 @@ class Plan:
     def _begin(self, instance: Instance, subject: Subject) -> tuple[Splice, bytes, tuple[Label, ...]]:
         """The work to be done, what stands before the data set in its file, and labels by which pixels are blanked."""
         dataset = instance.dataset
-        _check_encoding(dataset, instance.arrival.transfer_syntax)
+        encoding.check(dataset, instance.arrival.transfer_syntax, self.decisions)
         labels = self.pixels.look(dataset)
         if labels and instance.pixels is None:
             dataset = blank.blanked(dataset, instance.arrival.transfer_syntax, labels)
@@ -258,34 +254,13 @@ _ACTION_OF: Mapping[str, str] = {
 
 def _written_as(arrival: Arrival) -> str:
     """The transfer syntax it leaves in."""
-    return _EXPLICIT if arrival.transfer_syntax == _IMPLICIT else arrival.transfer_syntax
+    return encoding.EXPLICIT if arrival.transfer_syntax == encoding.IMPLICIT else arrival.transfer_syntax
 
 
 def _name(rule: Rule) -> str:
     if isinstance(rule.attributes, Named):
         return dictionary.write(rule.attributes.attribute.tag)
     return rule.name
-
-
-def _check_encoding(dataset: DataSet, transfer_syntax: str) -> None:
-    if transfer_syntax in _UNREADABLE:
-        raise Failure(Outcome.NOT_DEIDENTIFIED, "deflated and big endian data sets are not read")
-    if any(value.strip(b"\0") for value in _overlay_positions(dataset)):
-        raise Failure(Outcome.NOT_DEIDENTIFIED, "an overlay is embedded in the pixel data")
-    if sum(dataset.find(tag) is not None for tag in PIXELS) > 1:
-        raise Failure(Outcome.MALFORMED, "there is pixel data of more than one kind")  # PS3.3 C.7.6.3, C.7.6.24
-    pixels = dataset.find(PIXEL_DATA)
-    if pixels and (pixels.end == pixels.stop) != (transfer_syntax in {_IMPLICIT, _EXPLICIT}):
-        raise Failure(Outcome.MALFORMED, "the pixel data is not encoded as the transfer syntax says")
-
-
-def _overlay_positions(dataset: DataSet) -> Iterator[bytes]:
-    """OverlayBitPosition of each overlay: not 0 where its bits are those of the pixels that stay (PS3.5 8.1.2)."""
-    for element in dataset.elements[bisect_left(dataset.elements, (_OVERLAYS[0] << 16,)) :]:
-        if element.tag >> 16 not in _OVERLAYS:
-            return
-        if element.tag & 0xFFFF == _OVERLAY_BIT_POSITION:
-            yield bytes(dataset.data[element.value : element.end])
 
 
 def _number(text: str) -> int:

@@ -1,0 +1,54 @@
+"""Whether a data set is encoded as it says, so far as what leaves of it depends on that."""
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+
+from scp import dictionary
+from scp.dataset import PIXEL_DATA, SHORT_VRS, DataSet
+from scp.deidentify.step import Action, Step
+from scp.deidentify.values import TEXT_VRS
+from scp.outcome import Failure, Outcome
+from scp.pixels import PIXELS
+
+IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
+_UNREADABLE = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"})  # deflated, big endian
+_OVERLAYS, _OVERLAY_BIT_POSITION = range(0x6000, 0x6100), 0x0102
+_SPECIFIC_CHARACTER_SET = 0x00080005
+_TERMS = re.compile(rb"[A-Za-z0-9_. \\-]*[\0 ]*")
+_TEXTS = TEXT_VRS.keys() & SHORT_VRS - {"LT", "ST"}  # those may be in any alphabet, and the guard reads them
+_BINARY = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f][^\0 ]")
+_LEAST = 12
+"""Bytes that a value needs to hold another element."""
+
+
+def check(dataset: DataSet, transfer_syntax: str, steps: Mapping[int, Step]) -> None:
+    """Raises Failure where what leaves could not be read, or a kept text holds elements that a wrong length swallowed.
+
+    A value that begins before its neighbours and ends behind them hides them from every rule and from the guard.
+    """
+    if transfer_syntax in _UNREADABLE:
+        raise Failure(Outcome.NOT_DEIDENTIFIED, "deflated and big endian data sets are not read")
+    if not _TERMS.fullmatch(dataset.value(_SPECIFIC_CHARACTER_SET)):
+        raise Failure(Outcome.MALFORMED, "SpecificCharacterSet is no row of terms")
+    if any(value.strip(b"\0") for value in _overlay_positions(dataset)):
+        raise Failure(Outcome.NOT_DEIDENTIFIED, "an overlay is embedded in the pixel data")
+    if sum(dataset.find(tag) is not None for tag in PIXELS) > 1:
+        raise Failure(Outcome.MALFORMED, "there is pixel data of more than one kind")  # PS3.3 C.7.6.3, C.7.6.24
+    pixels = dataset.find(PIXEL_DATA)
+    if pixels and (pixels.end == pixels.stop) != (transfer_syntax in {IMPLICIT, EXPLICIT}):
+        raise Failure(Outcome.MALFORMED, "the pixel data is not encoded as the transfer syntax says")
+    for tag, vr, _, value, end, _ in dataset.elements:
+        if end - value < _LEAST or vr not in _TEXTS or not _BINARY.search(dataset.data, value, end):
+            continue
+        if (step := steps.get(tag)) and step.action is Action.KEEP:
+            raise Failure(Outcome.NOT_DEIDENTIFIED, f"{dictionary.write(tag)} is kept and holds what is no text")
+
+
+def _overlay_positions(dataset: DataSet) -> Iterator[bytes]:
+    """OverlayBitPosition of each overlay: not 0 where its bits are those of the pixels that stay (PS3.5 8.1.2)."""
+    for element in dataset.elements[bisect_left(dataset.elements, (_OVERLAYS[0] << 16,)) :]:
+        if element.tag >> 16 not in _OVERLAYS:
+            return
+        if element.tag & 0xFFFF == _OVERLAY_BIT_POSITION:
+            yield bytes(dataset.data[element.value : element.end])
