@@ -38,8 +38,8 @@ class Outcome(Enum):
     BURNED_IN = Row(0xC005, True, "the pixels are declared to show the patient's identity")
     CONFLICTING = Row(0xC006, True, "the SOP Instance UID is known with other content")
     RESIDUAL = Row(0xC007, True, "an identifying value of the instance stood in what the recipe would have let out")
-    UNCLAIMED = Row(0xC00F, True, "a file that a crash left without a row and that cannot be adopted; never answered")
     PIXELS_WITHHELD = Row(0xC008, True, "the recipe lets no image of this kind leave, or could not blank it for sure")
+    UNCLAIMED = Row(0xC00F, True, "a file that a crash left without a row and that cannot be adopted; never answered")
 
     @property
     def label(self) -> str:

@@ -28,6 +28,13 @@ _NO_ROOM = {
     sqlite3.SQLITE_CANTOPEN,
 }
 
+_OF_SQLITE = {
+    "checkpoint": "PRAGMA wal_checkpoint(TRUNCATE)",
+    "integrity": "PRAGMA quick_check",
+    "references": "PRAGMA foreign_key_check",
+}
+"""What another database says in other words; all other SQL stands in `sql/`."""
+
 Parameters = Mapping[str, Any]
 
 
@@ -54,7 +61,7 @@ class Engine:
     def __init__(self, path: Path, name: str) -> None:
         self.path = path
         self.name = name
-        self.sql = queries(name)
+        self.sql = queries(name) | _OF_SQLITE
         self._local = threading.local()
         self._spare = _Spare()
         self._turn = threading.Lock()

@@ -304,8 +304,13 @@ def test_pixel_data_of_an_excluded_vr_is_refused(
     plan_of: Compiles, subject: Subject, excluded: str, tag: int, vr: str
 ) -> None:
     plan = plan_of("REMOVE ALL\nKEEP PixelData", f"ADD exclude_vr {excluded}")
-    failure = refused(plan, subject, image(explicit(tag, vr, bytes(8))))
+    failure = refused(plan, subject, image(pixels=explicit(tag, vr, bytes(8))))
     assert failure.outcome is Outcome.NOT_DEIDENTIFIED
+
+
+def test_pixel_data_of_two_kinds_is_malformed(plan_of: Compiles, subject: Subject) -> None:
+    failure = refused(plan_of("REMOVE ALL\nKEEP PixelData"), subject, image(explicit(0x7FE00008, "OF", bytes(8))))
+    assert failure.outcome is Outcome.MALFORMED
 
 
 # Transfer syntaxes

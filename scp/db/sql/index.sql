@@ -7,12 +7,6 @@ INSERT INTO node (name, value) VALUES (:name, :value)
 -- name: put_node
 INSERT INTO node (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value
 
--- name: integrity
-PRAGMA quick_check
-
--- name: references
-PRAGMA foreign_key_check
-
 -- name: deliveries
 SELECT scan_research_id, number, state, path FROM delivery ORDER BY scan_research_id, number
 

@@ -19,9 +19,6 @@ UPDATE subject SET blind = :blind, secret = :secret, identity = :identity WHERE 
 -- name: reseal_visit
 UPDATE visit SET blind = :blind, identity = :identity WHERE scan_research_id = :scan_research_id
 
--- name: checkpoint
-PRAGMA wal_checkpoint(TRUNCATE)
-
 -- name: visit
 SELECT s.pseudonym, s.secret, v.scan_research_id
 FROM visit AS v JOIN subject AS s ON s.pseudonym = v.pseudonym
