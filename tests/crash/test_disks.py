@@ -18,7 +18,6 @@ from running import Node, wait
 
 from scp import build
 from scp.db import engine
-from scp.db.commit import OwnCommit
 from scp.db.index import Index
 from scp.outcome import Failure, Outcome
 from scp.retrieve.send import SendError, send
@@ -39,7 +38,7 @@ def intake(house):
     """The walk in this process, committing for itself."""
     node = build.prepare(house.config)
     intake = build.intake(node, metrics())
-    index = Index(house.config.index_path, OwnCommit)
+    index = Index(house.config.index_path)
     yield replace(intake, index=index)
     index.close()
     intake.linkage.close()

@@ -1,7 +1,9 @@
 """What a peer calls itself and its objects never stands in a node's log, at any level, and forges no line of it."""
 
 import json
+import re
 import socket
+from pathlib import Path
 
 from factories import encode, mr
 from peer import COMMAND, EXPLICIT, LAST, MR, STORE, associate, context, element, elements, pdu, pdv
@@ -33,6 +35,8 @@ def test_nothing_from_the_wire_is_written_as_it_came(tmp_path):
     node = Node(tmp_path, log_level="debug", workers=1)
     node.start()
     try:
+        limits = Path(f"/proc/{node.workers()[0]}/limits").read_text()
+        assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE)
         ask = associate(context(3, MR, EXPLICIT), calling=TITLE)
         data = encode(mr(PatientID="EVILPATIENT", StudyDescription="EVILWORDS"))
         for one in (
