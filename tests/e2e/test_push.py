@@ -18,8 +18,9 @@ from scp.retrieve.send import send
 # Bundled with pydicom: explicit and implicit, CT and MR, RLE, JPEG 2000 and JPEG-LS, palette colour, multi-frame.
 FILES = (
     "CT_small.dcm", "MR_small.dcm", "MR_small_implicit.dcm", "MR_small_RLE.dcm", "MR_small_jp2klossless.dcm",
-    "MR_small_jpeg_ls_lossless.dcm", "examples_palette.dcm", "examples_ybr_color.dcm", "rtdose.dcm", "rtplan.dcm",
+    "MR_small_jpeg_ls_lossless.dcm", "rtplan.dcm",
 )  # fmt: skip
+WITHHELD = ("examples_palette.dcm", "examples_ybr_color.dcm", "rtdose.dcm", "SC_rgb.dcm")
 
 
 def push(node, instances, **options):
@@ -79,6 +80,15 @@ def test_late_instances_join_their_visit(node, study):
     published = node.published(5)
     assert {path.parent for path in published} == {first[0].parent}
     assert len(node.instances()) == 5
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR:UserWarning")  # as some of pydicom's files have it
+@pytest.mark.parametrize("name", WITHHELD)
+def test_pictures_that_may_show_a_name_are_sealed(node, name):
+    file = get_testdata_file(name)
+    assert push(node, [pydicom.dcmread(file)]) == [Outcome.PIXELS_WITHHELD.status]
+    assert node.metric('cloakroom_quarantine_instances{outcome="pixels_withheld"}') == 1
+    assert leaks(needles_of([file]), node.clear()) == []
 
 
 @pytest.mark.filterwarnings("ignore:Invalid value for VR:UserWarning")  # as some of pydicom's files have it
