@@ -20,7 +20,7 @@ FILES = (
     "CT_small.dcm", "MR_small.dcm", "MR_small_implicit.dcm", "MR_small_RLE.dcm", "MR_small_jp2klossless.dcm",
     "MR_small_jpeg_ls_lossless.dcm", "rtplan.dcm",
 )  # fmt: skip
-WITHHELD = ("examples_palette.dcm", "examples_ybr_color.dcm", "rtdose.dcm", "SC_rgb.dcm")
+WITHHELD = ("examples_palette.dcm", "examples_ybr_color.dcm", "rtdose.dcm")
 
 
 def push(node, instances, **options):
