@@ -80,7 +80,7 @@ bench: dev ## figures on this machine as ratios to peers, into docs/performance.
 
 fuzz: dev ## mutated data sets and conversations with a real node (WALKS=1000000, CONVERSATIONS=100000, SEED=1)
 	$(BIN)/python tests/fuzz/walk.py $(or $(WALKS),1000000) $(or $(SEED),1)
-	$(BIN)/python tests/fuzz/campaign.py $(or $(CONVERSATIONS),100000) $(or $(SEED),1)
+	$(BIN)/python tests/fuzz/talk.py $(or $(CONVERSATIONS),100000) $(or $(SEED),1)
 
 crash: dev ## kill -9 at every failpoint, and power cuts, which need root (KILLS=10000, CUTS=200, SEED=1)
 	$(BIN)/python tests/crash/campaign.py --kills $(or $(KILLS),10000) --cuts $(or $(CUTS),200) --seed $(or $(SEED),1)

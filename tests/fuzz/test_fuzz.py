@@ -1,7 +1,7 @@
 """The campaign itself, in small: it speaks, it finds nothing in a node, and it would find what is to be found."""
 
-import campaign
 import pytest
+import talk
 from conversations import conversations, mutated
 from peer import Node
 
@@ -33,8 +33,8 @@ def test_the_good_ones_are_understood():
 
     node = Node(answer=answer, admit=lambda _peer: None)
     try:
-        heard = [campaign.speak(node.address[1], b"".join(parts)) for parts in conversations()]
-        assert campaign.probe(node.address[1]) < campaign.PATIENCE
+        heard = [talk.speak(node.address[1], b"".join(parts)) for parts in conversations()]
+        assert talk.probe(node.address[1]) < talk.PATIENCE
     finally:
         node.stop()
     assert all(answer[:1] == b"\2" for answer in heard)
@@ -44,10 +44,10 @@ def test_the_good_ones_are_understood():
 
 
 def test_what_is_wrong_with_an_answer_is_told(monkeypatch):
-    monkeypatch.setattr(campaign, "FIRST_BYTES", (b"",))
+    monkeypatch.setattr(talk, "FIRST_BYTES", (b"",))
     node = Node(admit=lambda _peer: None)
     try:
-        finds = campaign.batch(node.address[1], 1, range(50))
+        finds = talk.batch(node.address[1], 1, range(50))
     finally:
         node.stop()
     assert 20 < len(finds) <= 50
@@ -60,17 +60,17 @@ def test_what_is_wrong_with_an_answer_is_told(monkeypatch):
     [((5, 100, 0), False), ((5, 130, 0), False), ((6, 100, 0), True), ((5, 300, 0), True), ((5, 100, 1), True)],
 )
 def test_what_is_left_behind_is_noticed(now, left):
-    assert campaign.Vitals(5, 100, 0).left(campaign.Vitals(*now)) is left
+    assert talk.Vitals(5, 100, 0).left(talk.Vitals(*now)) is left
 
 
 def test_what_is_wrong_with_the_node_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(campaign, "FORBIDDEN", ("node_ready",))
-    monkeypatch.setattr(campaign, "GROWTH", -(2**40))
-    wrong = campaign.campaign(tmp_path, 1, 1)
+    monkeypatch.setattr(talk, "FORBIDDEN", ("node_ready",))
+    monkeypatch.setattr(talk, "GROWTH", -(2**40))
+    wrong = talk.campaign(tmp_path, 1, 1)
     assert any(line.startswith("the log says: ") and "node_ready" in line for line in wrong)
     assert any(line.startswith("a process grew by ") for line in wrong)
     assert len(wrong) == 2
 
 
 def test_a_small_campaign_finds_nothing(tmp_path):
-    assert campaign.campaign(tmp_path, 500, 2) == []
+    assert talk.campaign(tmp_path, 500, 2) == []

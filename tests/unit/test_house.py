@@ -32,6 +32,12 @@ def test_no_file_is_longer_than_300_lines(file):
     assert len(file.read_text("utf-8").splitlines()) <= 300
 
 
+def test_no_two_modules_of_the_tests_have_one_name():
+    """They find each other by name alone, so the second of a name would be the first in its disguise."""
+    names = [file.name for file in (ROOT / "tests").rglob("*.py") if file.name not in {"__init__.py", "conftest.py"}]
+    assert sorted(names) == sorted(set(names))
+
+
 def test_functions_are_short():
     lengths = sorted(functions())
     assert lengths[-1] <= 60

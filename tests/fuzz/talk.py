@@ -1,4 +1,4 @@
-"""Mutated conversations against a node as its operator starts it: `campaign.py [COUNT [SEED]]`, exit code 1 on a find.
+"""Mutated conversations against a node as its operator starts it: `talk.py [COUNT [SEED]]`, exit code 1 on a find.
 
 Several clients speak at once while an honest one asks C-ECHO all the time. No process may end, no exception may get
 to the top of a thread, nobody may go unanswered; and afterwards threads, descriptors and temporary files are as before.
