@@ -27,7 +27,10 @@ from scp.intake import Intake
 from scp.layouts import LAYOUTS, Layout
 from scp.metrics import Metrics
 from scp.outcome import Failure
-from scp.steward.publish import Publisher
+from scp.state import State
+from scp.steward.gates.converted import program
+from scp.steward.manifest import Manifests
+from scp.steward.publish import OWN, Publisher
 from scp.steward.steward import Steward
 from scp.store import keys
 from scp.store.quarantine import Quarantine
@@ -61,6 +64,8 @@ def prepare(config: Config) -> Node:
     """
     plan = recipe_of(config)
     layout = layout_of(config)
+    group_of(config)
+    check_gates(config)
     for folder in (config.state, config.export):
         _make(folder)
     lock = _lock(config.state / "node.lock")
@@ -128,8 +133,15 @@ def writer(config: Config, listener: socket.socket) -> Writer:
 def steward(config: Config, metrics: Metrics) -> Steward:
     """The steward, for a process of its own or an operator's command."""
     index = Index(config.index_path)
-    publisher = Publisher(config.export, Staging(config.export), index, layout_of(config))
-    return Steward(index, publisher, metrics, config.visit_quiet_seconds)
+    publisher = Publisher(
+        config.export,
+        Staging(config.export),
+        index,
+        layout_of(config),
+        Manifests(config.manifests),
+        group_of(config),
+    )
+    return Steward(index, publisher, metrics, config)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +154,10 @@ class Glance:
     def visits(self) -> dict[str, int]:
         """Visits by the state of their latest delivery."""
         return {row["state"]: row["visits"] for row in self.index.listing("visits_by_state")}
+
+    def visits_in_every_state(self) -> dict[str, int]:
+        """The same with 0 for a state that no visit is in."""
+        return {state.label: 0 for state in State} | self.visits()
 
     def quarantined(self) -> dict[str, int]:
         """Sealed originals by outcome."""
@@ -214,6 +230,24 @@ def layout_of(config: Config) -> Layout:
         origin = config.origins.get("layout", "layout")
         raise StartError(f'{origin}: there is no layout "{config.layout}"; there are {", ".join(LAYOUTS)}')
     return LAYOUTS[config.layout]
+
+
+def group_of(config: Config) -> int:
+    """The group id that published files get, -1 for the node's own; StartError for one that the node may not give."""
+    if config.export_group == "own":
+        return OWN
+    group = int(config.export_group)
+    if os.geteuid() != 0 and group not in {os.getegid(), *os.getgroups()}:
+        origin = config.origins.get("export_group", "export_group")
+        raise StartError(f"{origin}: the node runs as no member of group {group}")
+    return group
+
+
+def check_gates(config: Config) -> None:
+    """Raises StartError for a gate that could never be passed because its program is missing."""
+    if config.gates.dcm2niix != "pass" and program() is None:
+        origin = config.origins.get("gates.dcm2niix", "gates.dcm2niix")
+        raise StartError(f"{origin}: dcm2niix is not installed (pip install dcm2niix)")
 
 
 def _make(folder: Path) -> None:

@@ -118,7 +118,8 @@ class Source:
 class DeidentifiedInstance:
     """An instance that may be written under the export root; only `deidentify.plan` makes one.
 
-    `parts` is its content; empty where that stands in a temporary already, written as it came.
+    `parts` is its content; empty where that stands in a temporary already, written as it came. `calling` is the AE
+    title of who sent it.
     """
 
     pseudonym: str
@@ -133,6 +134,7 @@ class DeidentifiedInstance:
     digest: bytes
     size: int
     parts: tuple[Part, ...] = field(repr=False)
+    calling: str = ""
 
 
 @final

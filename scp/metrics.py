@@ -22,6 +22,8 @@ LIMITS = (
 HANDSHAKES = ("done", "failed")
 COMMANDS = ("c_store", "c_echo", "other")
 STEPS = ("receive", "examine", "admission", "linkage", "deidentify", "store", "index", "respond")
+GATES = ("mandatory", "primary", "consistent", "t1", "resolution", "slices", "gaps", "protocol", "dcm2niix")
+VERDICTS = ("warn", "hold", "quarantine")
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
@@ -51,6 +53,7 @@ class Metrics:
     commit_rows: Histogram
     published_visits: Counter
     published_instances: Counter
+    gate_findings: Counter
     registry: CollectorRegistry
     _slot: _Slot = field(default_factory=_Slot, repr=False)
 
@@ -117,6 +120,7 @@ def _declare(registry: CollectorRegistry, value_class: Any, slot: _Slot) -> Metr
             published_instances=Counter(
                 "cloakroom_published_instances_total", "Instances in published visits.", registry=own
             ),
+            gate_findings=_findings(own),
             registry=registry,
             _slot=slot,
         )
@@ -126,6 +130,19 @@ def _counter(name: str, text: str, registry: CollectorRegistry | None, label: st
     counter = Counter(name, text, [label], registry=registry)
     for value in known:
         counter.labels(value)
+    return counter
+
+
+def _findings(registry: CollectorRegistry | None) -> Counter:
+    counter = Counter(
+        "cloakroom_gate_findings_total",
+        "Findings of the gates, by gate and what it weighs.",
+        ["gate", "verdict"],
+        registry=registry,
+    )
+    for gate in GATES:
+        for verdict in VERDICTS:
+            counter.labels(gate, verdict)
     return counter
 
 

@@ -10,7 +10,7 @@ import typer
 
 from scp import __version__
 from scp.build import StartError
-from scp.cli import config, demo, keys, quarantine, recipe, serve, status, visit
+from scp.cli import config, day, demo, keys, quarantine, recipe, serve, status, visit
 from scp.cli.output import REFUSED
 from scp.config import ConfigError
 from scp.db.engine import DatabaseError
@@ -33,6 +33,7 @@ app = typer.Typer(
 VERBS = (("serve", serve.serve), ("demo", demo.demo), ("status", status.status))
 GROUPS = (
     ("visit", visit.app),
+    ("day", day.app),
     ("quarantine", quarantine.app),
     ("recipe", recipe.app),
     ("config", config.app),

@@ -143,7 +143,7 @@ def _web(node: build.Node, metrics: Metrics, board: Board, slot: int, status: so
         version=__version__,
         recipe=node.plan.digest[:16],
         health=lambda: _health(board, glance),
-        visits=glance.visits,
+        visits=glance.visits_in_every_state,
         quarantined=glance.quarantined,
         quarantine_bytes=glance.quarantine_bytes,
         free_bytes=glance.free_bytes,

@@ -10,6 +10,7 @@ from scp.bounds import Bounds
 from scp.config import Config
 from scp.deidentify.recipe import RecipeError
 from scp.outcome import Failure, Outcome
+from scp.state import State
 from scp.store.keys import KeyFileError
 
 
@@ -112,7 +113,30 @@ def test_the_parts_work_together(node, config):
     assert glance.troubles() == []
     intake.index.close()
     (visit,) = glance.index.listing("visits")
-    assert build.steward(config, metrics()).publish_now(visit["scan_research_id"])
+    assert build.steward(config, metrics()).publish_now(visit["scan_research_id"]) is State.PUBLISHED
+    assert glance.visits_in_every_state() == {state.label: int(state is State.PUBLISHED) for state in State}
+
+
+def test_a_group_is_one_that_the_node_may_give(config, monkeypatch):
+    assert build.group_of(config) == -1
+    other = config.model_copy(update={"export_group": "1011"})
+    monkeypatch.setattr("os.getgroups", lambda: [5])
+    monkeypatch.setattr("os.geteuid", lambda: 7)
+    with pytest.raises(build.StartError, match="export_group: the node runs as no member of group 1011"):
+        build.prepare(other)
+    monkeypatch.setattr("os.getgroups", lambda: [5, 1011])
+    assert build.group_of(other) == 1011
+    monkeypatch.setattr("os.getgroups", list)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    assert build.group_of(other) == 1011
+
+
+def test_a_gate_whose_program_is_missing_stops_the_start(config, monkeypatch):
+    monkeypatch.setattr("scp.build.program", lambda: None)
+    build.check_gates(config)
+    asked = config.model_copy(update={"gates": config.gates.model_copy(update={"dcm2niix": "warn"})})
+    with pytest.raises(build.StartError, match="dcm2niix is not installed"):
+        build.prepare(asked)
 
 
 def test_troubles_are_named(node, config, monkeypatch):
