@@ -23,6 +23,7 @@ from scp.deidentify.compile import Policy
 from scp.deidentify.compile import compile as compile_plan
 from scp.deidentify.plan import Plan
 from scp.deidentify.recipe import load
+from scp.grouping import whose
 from scp.intake import Intake
 from scp.layouts import LAYOUTS, Layout
 from scp.metrics import Metrics
@@ -98,7 +99,7 @@ def intake(node: Node, metrics: Metrics) -> Intake:
     admission = Admission(config=config, free_bytes=partial(free_bytes, config))
     return Intake(
         rules=tuple(rule(admission) for rule in RULES.values()),
-        identity=node.plan.identity,
+        identity=whose(node.plan.identity, config.grouping),
         deidentify=node.plan.deidentify,
         linkage=Linkage(config.linkage_path, node.keys.linkage),
         index=Index(config.index_path, WriterCommit(config.index_socket)),

@@ -37,6 +37,7 @@ class Outcome(Enum):
     NOT_DEIDENTIFIED = Row(0xC004, True, "the recipe could not be applied to every value it names")
     BURNED_IN = Row(0xC005, True, "the pixels are declared to show the patient's identity")
     CONFLICTING = Row(0xC006, True, "the SOP Instance UID is known with other content")
+    OTHER_PERSON = Row(0xC008, True, "PatientID, sex or birth date is not that of the study's other instances")
 
     @property
     def label(self) -> str:

@@ -148,10 +148,18 @@ def test_r9_one_visit_is_one_person(handed):
             assert len({str(handed.headers[path].get(keyword)) for path in files}) == 1
 
 
-def test_r9_a_visit_that_is_two_persons_is_held(handed):
-    mixed = [*slices(1, first=50, StudyInstanceUID="2.25.99"), *slices(1, 51, StudyInstanceUID="2.25.99")]
-    mixed[0].PatientSex = "M"
-    assert len(push(handed.node, mixed)) == 2
+def test_r9_another_person_in_a_study_is_sealed(handed):
+    changes = ({"PatientSex": "M"}, {"PatientBirthDate": "19530101"}, {"PatientID": "SOMEBODY"})
+    for number, change in enumerate(changes):
+        assert push(handed.node, slices(1, first=60 + number, **change)) == [0xC008]
+    listed = json.loads(handed.node.command("quarantine", "list", "--json").stdout)
+    assert [entry["outcome"] for entry in listed] == ["other_person"] * len(changes)
+    assert len(handed.node.published(len(handed.files))) == len(handed.files)
+
+
+def test_r9_a_visit_in_which_sex_is_sometimes_missing_is_held(handed):
+    study = {"StudyInstanceUID": "2.25.99"}
+    assert set(push(handed.node, [*slices(1, 50, **study), *slices(1, 51, PatientSex=None, **study)])) == {0x0000}
 
     def held():
         listed = json.loads(handed.node.command("visit", "list", "--json").stdout)

@@ -32,6 +32,7 @@ commit_seconds = 0.002
 layout = "flat"
 consent = "assumed"
 visit_approval = true
+grouping = "day"
 export_group = 1011
 require_called_ae_title = false
 networks = ["10.0.0.0/8", "fe80::/10"]

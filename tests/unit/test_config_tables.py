@@ -19,7 +19,7 @@ TABLES = ("protocols", "variables")
 TEXTS = (
     "ae_title", "host", "http_host", "state", "export", "recipe", "layout", "consent", "log_format", "log_level",
     "tls.certificate", "tls.key", "tls.client_ca", "user_identity.check", "user_identity.passwords",
-    "export_group", *(f"gates.{gate}" for gate in Gates.model_fields),
+    "export_group", "grouping", *(f"gates.{gate}" for gate in Gates.model_fields),
 )  # fmt: skip
 SWITCHES = (
     "require_called_ae_title", "tls.enabled", "tls.plain_port", "tls.require_client_certificate",
