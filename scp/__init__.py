@@ -10,7 +10,8 @@ grouping     which studies are one visit
 layouts/     where a visit stands in the export tree and what its files are called
 store/       durable files; the sealed quarantine
 db/          all SQL: the index (pseudonymous) and the linkage (identified, encrypted, apart)
-steward/     publishes a visit once it is quiet
+steward/     checks a visit once it is complete, and publishes it
+exports/     what is made of published visits besides
 retrieve/    the back door: where this node is the requestor
 web/         /metrics, /healthz, /readyz
 cli/         one file a verb

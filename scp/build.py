@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from scp import handover
 from scp.admission import RULES, Admission
 from scp.bounds import Bounds
 from scp.config import Config
@@ -29,9 +30,6 @@ from scp.layouts import LAYOUTS, Layout
 from scp.metrics import Metrics
 from scp.outcome import Failure
 from scp.state import State
-from scp.steward.gates.converted import program
-from scp.steward.manifest import Manifests
-from scp.steward.publish import OWN, Publisher
 from scp.steward.steward import Steward
 from scp.store import keys
 from scp.store.quarantine import Quarantine
@@ -65,8 +63,7 @@ def prepare(config: Config) -> Node:
     """
     plan = recipe_of(config)
     layout = layout_of(config)
-    group_of(config)
-    check_gates(config)
+    handover.check(config)
     for folder in (config.state, config.export):
         _make(folder)
     lock = _lock(config.state / "node.lock")
@@ -133,16 +130,7 @@ def writer(config: Config, listener: socket.socket) -> Writer:
 
 def steward(config: Config, metrics: Metrics) -> Steward:
     """The steward, for a process of its own or an operator's command."""
-    index = Index(config.index_path)
-    publisher = Publisher(
-        config.export,
-        Staging(config.export),
-        index,
-        layout_of(config),
-        Manifests(config.manifests),
-        group_of(config),
-    )
-    return Steward(index, publisher, metrics, config)
+    return handover.steward(config, layout_of(config), metrics)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,24 +219,6 @@ def layout_of(config: Config) -> Layout:
         origin = config.origins.get("layout", "layout")
         raise StartError(f'{origin}: there is no layout "{config.layout}"; there are {", ".join(LAYOUTS)}')
     return LAYOUTS[config.layout]
-
-
-def group_of(config: Config) -> int:
-    """The group id that published files get, -1 for the node's own; StartError for one that the node may not give."""
-    if config.export_group == "own":
-        return OWN
-    group = int(config.export_group)
-    if os.geteuid() != 0 and group not in {os.getegid(), *os.getgroups()}:
-        origin = config.origins.get("export_group", "export_group")
-        raise StartError(f"{origin}: the node runs as no member of group {group}")
-    return group
-
-
-def check_gates(config: Config) -> None:
-    """Raises StartError for a gate that could never be passed because its program is missing."""
-    if config.gates.dcm2niix != "pass" and program() is None:
-        origin = config.origins.get("gates.dcm2niix", "gates.dcm2niix")
-        raise StartError(f"{origin}: dcm2niix is not installed (pip install dcm2niix)")
 
 
 def _make(folder: Path) -> None:

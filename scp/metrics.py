@@ -1,9 +1,10 @@
 """Every metric of the node, declared once; the processes of a node add theirs up through files."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ HANDSHAKES = ("done", "failed")
 COMMANDS = ("c_store", "c_echo", "other")
 STEPS = ("receive", "examine", "admission", "linkage", "deidentify", "store", "index", "respond")
 GATES = ("mandatory", "primary", "consistent", "t1", "resolution", "slices", "gaps", "protocol", "dcm2niix")
+EXPORTS = ("catalog", "nifti")
+ENDS = ("done", "failed")
 VERDICTS = ("warn", "hold", "quarantine")
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -54,6 +57,7 @@ class Metrics:
     published_visits: Counter
     published_instances: Counter
     gate_findings: Counter
+    exports: Counter
     registry: CollectorRegistry
     _slot: _Slot = field(default_factory=_Slot, repr=False)
 
@@ -120,7 +124,18 @@ def _declare(registry: CollectorRegistry, value_class: Any, slot: _Slot) -> Metr
             published_instances=Counter(
                 "cloakroom_published_instances_total", "Instances in published visits.", registry=own
             ),
-            gate_findings=_findings(own),
+            gate_findings=_crossed(
+                "cloakroom_gate_findings_total",
+                "Findings of the gates, by gate and what it weighs.",
+                own,
+                {"gate": GATES, "verdict": VERDICTS},
+            ),
+            exports=_crossed(
+                "cloakroom_exports_total",
+                "Exports that were tried, by export and how that ended.",
+                own,
+                {"export": EXPORTS, "end": ENDS},
+            ),
             registry=registry,
             _slot=slot,
         )
@@ -133,16 +148,12 @@ def _counter(name: str, text: str, registry: CollectorRegistry | None, label: st
     return counter
 
 
-def _findings(registry: CollectorRegistry | None) -> Counter:
-    counter = Counter(
-        "cloakroom_gate_findings_total",
-        "Findings of the gates, by gate and what it weighs.",
-        ["gate", "verdict"],
-        registry=registry,
-    )
-    for gate in GATES:
-        for verdict in VERDICTS:
-            counter.labels(gate, verdict)
+def _crossed(
+    name: str, text: str, registry: CollectorRegistry | None, labels: Mapping[str, tuple[str, ...]]
+) -> Counter:
+    counter = Counter(name, text, list(labels), registry=registry)
+    for known in product(*labels.values()):
+        counter.labels(*known)
     return counter
 
 

@@ -10,7 +10,7 @@ import typer
 
 from scp import __version__
 from scp.build import StartError
-from scp.cli import config, day, demo, keys, quarantine, recipe, serve, status, visit
+from scp.cli import config, day, demo, export, keys, quarantine, recipe, serve, status, visit
 from scp.cli.output import REFUSED
 from scp.config import ConfigError
 from scp.db.engine import DatabaseError
@@ -34,6 +34,7 @@ VERBS = (("serve", serve.serve), ("demo", demo.demo), ("status", status.status))
 GROUPS = (
     ("visit", visit.app),
     ("day", day.app),
+    ("export", export.app),
     ("quarantine", quarantine.app),
     ("recipe", recipe.app),
     ("config", config.app),

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from scp import build
+from scp import build, handover
 from scp.cli.output import NOT_FOUND, ConfigOption, refuse
 from scp.config import load
 from scp.steward.publish import close_day
@@ -34,6 +34,6 @@ def close(
         raise refuse("the layout flat has no days", NOT_FOUND)
     if not settings.index_path.exists():
         raise refuse(f"{settings.index_path}: no node has run here yet", NOT_FOUND)
-    if not close_day(settings.export, Staging(settings.export), folder, build.group_of(settings)):
+    if not close_day(settings.export, Staging(settings.export), folder, handover.group_of(settings)):
         raise refuse(f"nothing was published on {day:%Y-%m-%d}: there is no {settings.export / folder}", NOT_FOUND)
     typer.echo(f"closed {settings.export / folder}")

@@ -9,7 +9,7 @@ from functools import partial
 
 import typer
 
-from scp import __version__, admission, build, log, web
+from scp import __version__, admission, build, handover, log, web
 from scp.cli.output import ConfigOption
 from scp.config import Config, load, prepare_process
 from scp.config.fields import variable
@@ -24,7 +24,12 @@ from scp.receive.negotiation import STORAGE_CLASSES
 from scp.receive.supervisor import Child, Watch, bind, supervise
 from scp.receive.worker import Entrance, run_worker
 
-OTHERS = WRITER, STEWARD, WEB = "writer", "steward", "web"  # processes besides the workers, in the order of their slots
+OTHERS = WRITER, STEWARD, WEB, EXPORTER = (
+    "writer",
+    "steward",
+    "web",
+    "exporter",
+)  # processes besides the workers, in the order of their slots
 SILENT_SECONDS = 10.0  # a worker shows each second that it lives
 
 
@@ -99,6 +104,7 @@ def _run(node: build.Node, entrances: list[Entrance], users: Users | None, statu
         WRITER: partial(_writer, node, metrics, board, config.workers, inbox),
         STEWARD: partial(_steward, node, metrics, board, config.workers + 1),
         WEB: partial(_web, node, metrics, board, config.workers + 2, status),
+        EXPORTER: partial(_exporter, node, metrics, board, config.workers + 3),
     }
     children += [Child(name, others[name]) for name in OTHERS]
     watch = Watch(config.limits.hung_seconds, metrics.limits.labels("hung_seconds").inc)
@@ -132,6 +138,13 @@ def _steward(node: build.Node, metrics: Metrics, board: Board, slot: int) -> Non
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
     build.steward(node.config, metrics).run(stop, node.config.steward_seconds, partial(board.beat, slot))
+
+
+def _exporter(node: build.Node, metrics: Metrics, board: Board, slot: int) -> None:
+    metrics.identify(EXPORTER)
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
+    handover.exporter(node.config, metrics).run(stop, node.config.steward_seconds, partial(board.beat, slot))
 
 
 def _web(node: build.Node, metrics: Metrics, board: Board, slot: int, status: socket.socket) -> None:

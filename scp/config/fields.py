@@ -15,6 +15,7 @@ from scp.config.kinds import (
     Bytes,
     Certificates,
     Count,
+    Exports,
     Folder,
     Group,
     Kind,
@@ -129,6 +130,7 @@ class Config(BaseSettings):
         default=0.005, description="For a commit to gather as many rows as the last one had; a lone one never waits."
     )
     layout: Text = Field(default="dated", description="Shape of the export tree: dated, daily or flat.")
+    exports: Exports = Field(default=(), description="What is made of published visits besides: catalog, nifti.")
     export_group: Group = Field(
         default="own", description="Group id of what is published: the Data Factory's; own: that of the node."
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 from pydantic_settings import NoDecode
@@ -144,6 +144,12 @@ Certificates = Annotated[
     tuple[_Certificate, ...], Kind("a SHA-256 fingerprint (64 hexadecimal digits) or a name in a certificate")
 ]
 Uids = Annotated[tuple[_Uid, ...], NoDecode, BeforeValidator(_words), Kind("a UID (PS3.5 9.1)")]
+Exports = Annotated[
+    tuple[Literal["catalog", "nifti"], ...],
+    NoDecode,
+    BeforeValidator(_words),
+    Kind('a list of "catalog" and "nifti"'),
+]
 Protocols = Annotated[
     Mapping[str, _Description],
     AfterValidator(_frozen),

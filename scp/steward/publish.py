@@ -93,9 +93,9 @@ class Publisher:
                 _rename(source, target, self.group)
             elif source.exists():
                 _merge(source, target)
-            _write_ready(target, self.group)
             if self.manifests is not None:
                 self.manifests.write(delivery, path, self.index.files(delivery))
+            _write_ready(target, self.group)
         self.index.finish_publishing(delivery)
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import pydicom
 import pytest
+from acceptance import violations
 from factories import mr
 from running import Node, wait
 
@@ -108,5 +109,33 @@ def test_a_closed_day_gets_nothing_more(tmp_path):
         assert late["deliveries"] == 2
         assert sorted(path.name for path in file.parents[1].rglob("*.dcm")) == [file.name]
         assert pydicom.dcmread(file).StudyID == late["scan_research_id"]
+    finally:
+        node.stop()
+
+
+def test_exports_are_made_seen_and_made_again(tmp_path):
+    node = Node(tmp_path, exports="catalog,nifti")
+    node.start()
+    try:
+        push(node, *slices(6))
+        (number,) = {path.parent.name for path in node.published(6)}
+
+        def listed():
+            found = json.loads(node.command("export", "list", "--json").stdout)
+            return {row["name"]: row["state"] for row in found}
+
+        wait(lambda: listed() == {"catalog": "done", "nifti": "done"}, "both exports are made")
+        (volume,) = node.export.glob(f"NIFTI/*/*/{number}/*.nii")
+        assert (volume.parent / ".ready").exists()
+        (table,) = node.export.glob("EHR/*/*/mri_visits.csv")
+        assert number in table.read_text()
+        assert violations(node.export) == []
+        assert node.metric('cloakroom_exports_total{end="done",export="nifti"}') == 1
+
+        volume.unlink()
+        assert "will be made again" in node.command("export", "run", "nifti", number).stdout
+        wait(volume.exists, "the volume is made again")
+        assert node.command("export", "run", "nifti", "4711", check=False).returncode == 1
+        assert node.command("export", "run", "bids", number, check=False).returncode == 1
     finally:
         node.stop()

@@ -117,28 +117,6 @@ def test_the_parts_work_together(node, config):
     assert glance.visits_in_every_state() == {state.label: int(state is State.PUBLISHED) for state in State}
 
 
-def test_a_group_is_one_that_the_node_may_give(config, monkeypatch):
-    assert build.group_of(config) == -1
-    other = config.model_copy(update={"export_group": "1011"})
-    monkeypatch.setattr("os.getgroups", lambda: [5])
-    monkeypatch.setattr("os.geteuid", lambda: 7)
-    with pytest.raises(build.StartError, match="export_group: the node runs as no member of group 1011"):
-        build.prepare(other)
-    monkeypatch.setattr("os.getgroups", lambda: [5, 1011])
-    assert build.group_of(other) == 1011
-    monkeypatch.setattr("os.getgroups", list)
-    monkeypatch.setattr("os.geteuid", lambda: 0)
-    assert build.group_of(other) == 1011
-
-
-def test_a_gate_whose_program_is_missing_stops_the_start(config, monkeypatch):
-    monkeypatch.setattr("scp.build.program", lambda: None)
-    build.check_gates(config)
-    asked = config.model_copy(update={"gates": config.gates.model_copy(update={"dcm2niix": "warn"})})
-    with pytest.raises(build.StartError, match="dcm2niix is not installed"):
-        build.prepare(asked)
-
-
 def test_troubles_are_named(node, config, monkeypatch):
     full = config.model_copy(update={"min_free_bytes": 2**60})
     assert build.glance(full).troubles() == ["a disk is filled up to min_free_bytes"]

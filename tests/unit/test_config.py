@@ -34,6 +34,7 @@ consent = "assumed"
 visit_approval = true
 grouping = "day"
 export_group = 1011
+exports = ["nifti", "catalog"]
 require_called_ae_title = false
 networks = ["10.0.0.0/8", "fe80::/10"]
 sop_classes = ["1.2.840.10008.5.1.4.1.1.4"]

@@ -14,7 +14,7 @@ from scp.config.visits import Gates
 
 KEYS = [key for key, _ in settings()]
 NUMBERS = [key for key, field in settings() if field.annotation in {int, float}]
-LISTS = ("peers", "networks", "sop_classes")
+LISTS = ("exports", "peers", "networks", "sop_classes")
 TABLES = ("protocols", "variables")
 TEXTS = (
     "ae_title", "host", "http_host", "state", "export", "recipe", "layout", "consent", "log_format", "log_level",
