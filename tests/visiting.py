@@ -72,11 +72,12 @@ class House:
         monkeypatch.setattr("scp.db.index.time.time", lambda: self.now)
         values = {"visit_quiet_seconds": 60.0, "gates": {"slices": "pass"}, **settings}
         self.config = Config(state=folder / "state", export=folder / "export", **values)
-        self.config.state.mkdir()
+        self.config.state.mkdir(exist_ok=True)
         self.index = Index(self.config.index_path)
         self.index.open("node")
         self.staging = Staging(self.config.export)
-        self.staging.prepare()
+        if not self.staging.root.exists():  # a second process must not take the first one's temporaries away
+            self.staging.prepare()
         self.publisher = Publisher(
             self.config.export,
             self.staging,
@@ -91,11 +92,15 @@ class House:
     def store(self, *instances):
         """What the walk does behind de-identification; returns the delivery of the last one."""
         for instance in instances:
-            name = file_name(instance)
-            delivery = self.index.open_delivery(instance)
-            with self.staging.adding(delivery.folder) as folder:
-                files.place(folder, name, instance.parts, instance.digest)
-            recorded = self.index.record(instance, None, name, delivery)
+            recorded = None
+            while recorded is None:
+                delivery, name = self.index.open_delivery(instance), file_name(instance)
+                with self.staging.adding(delivery.folder) as folder:
+                    if self.index.is_receiving(delivery):
+                        files.place(folder, name, instance.parts, instance.digest)
+                        recorded = self.index.record(instance, None, name, delivery)
+                if recorded is None:
+                    self.staging.leave(delivery.folder)
         return recorded.delivery
 
     def later(self, seconds=60.0):
