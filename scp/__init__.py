@@ -6,10 +6,12 @@ receive/     the front door: sockets, associations, C-STORE and C-ECHO        ->
 intake       the walk of one instance, one function: read it first; arriving, for one that is too large for memory
 admission/   who and what may come in
 deidentify/  the recipe, compiled to a plan, applied to the received bytes    -> a DeidentifiedInstance
+grouping     which studies are one visit
 layouts/     where a visit stands in the export tree and what its files are called
 store/       durable files; the sealed quarantine
 db/          all SQL: the index (pseudonymous) and the linkage (identified, encrypted, apart)
-steward/     publishes a visit once it is quiet
+steward/     checks a visit once it is complete, and publishes it
+exports/     what is made of published visits besides
 retrieve/    the back door: where this node is the requestor
 verify/      holds the index against the disks
 recovery/    what a start puts right before it serves

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from scp import handover
 from scp.admission import RULES, Admission
 from scp.bounds import Bounds
 from scp.config import Config
@@ -24,12 +25,13 @@ from scp.deidentify.compile import Policy
 from scp.deidentify.compile import compile as compile_plan
 from scp.deidentify.plan import Plan
 from scp.deidentify.recipe import load
+from scp.grouping import whose
 from scp.intake import Intake
 from scp.layouts import LAYOUTS, Layout
 from scp.metrics import Metrics
 from scp.outcome import Failure
 from scp.recovery import Recovered, Recovery
-from scp.steward.publish import Publisher
+from scp.state import State
 from scp.steward.steward import Steward
 from scp.store import keys
 from scp.store.quarantine import Quarantine
@@ -64,6 +66,7 @@ def prepare(config: Config) -> Node:
     """
     plan = recipe_of(config)
     layout = layout_of(config)
+    handover.check(config)
     for folder in (config.state, config.export):
         _make(folder)
     lock = _lock(config.state / "node.lock")
@@ -87,7 +90,7 @@ def recover(config: Config, index: Index, officer: str) -> Recovered:
     staging, quarantine = Staging(config.export), Quarantine(config.quarantine, officer)
     staging.prepare()
     quarantine.prepare()
-    publisher = Publisher(config.export, staging, index, layout_of(config))
+    publisher = handover.publisher(config, layout_of(config), index)
     return Recovery(config.export, index, quarantine, publisher, index.recipe(), bounds(config)).run()
 
 
@@ -106,7 +109,7 @@ def intake(node: Node, metrics: Metrics) -> Intake:
     admission = Admission(config=config, free_bytes=partial(free_bytes, config))
     return Intake(
         rules=tuple(rule(admission) for rule in RULES.values()),
-        identity=node.plan.identity,
+        identity=whose(node.plan.identity, config.grouping),
         deidentify=node.plan.deidentify,
         linkage=Linkage(config.linkage_path, node.keys.linkage),
         index=Index(config.index_path, lambda engine: FreeCommit(engine, WriterCommit(config.index_socket))),
@@ -145,9 +148,7 @@ def writer(config: Config, listener: socket.socket) -> Writer:
 
 def steward(config: Config, metrics: Metrics) -> Steward:
     """The steward, for a process of its own or an operator's command."""
-    index = Index(config.index_path)
-    publisher = Publisher(config.export, Staging(config.export), index, layout_of(config))
-    return Steward(index, publisher, metrics, config.visit_quiet_seconds)
+    return handover.steward(config, layout_of(config), metrics)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +161,10 @@ class Glance:
     def visits(self) -> dict[str, int]:
         """Visits by the state of their latest delivery."""
         return {row["state"]: row["visits"] for row in self.index.listing("visits_by_state")}
+
+    def visits_in_every_state(self) -> dict[str, int]:
+        """The same with 0 for a state that no visit is in."""
+        return {state.label: 0 for state in State} | self.visits()
 
     def quarantined(self) -> dict[str, int]:
         """Sealed originals by outcome."""

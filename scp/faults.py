@@ -34,6 +34,7 @@ POINTS: Mapping[str, str] = MappingProxyType(
         "publish.settled": "what nobody claimed is set aside",
         "publish.wrapped": "the visit lies in the new day's shell, which is not shown yet",
         "publish.shown": "the visit stands in the export tree without its marker",
+        "publish.listed": "its manifest of digests is durable; the marker is not there",
         "publish.unmarked": "a folder of today lost its marker, because late files join it",
         "publish.joining": "a late file has its second name in the published folder",
         "publish.marked": "the marker is durable; the index does not know",

@@ -89,11 +89,18 @@ class Instance:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Identity:
-    """Whose visit an instance belongs to, in the hospital's own words; only the linkage may keep it, encrypted."""
+    """Whose visit an instance belongs to, in the hospital's own words; only the linkage may keep it, encrypted.
+
+    `visit` is what several studies of one visit have in common, empty where a study is one; `sex` and `birth_date` are
+    what a study may not have two of.
+    """
 
     patient_id: str
     issuer: str
     study_uid: str
+    visit: str = ""
+    sex: str = ""
+    birth_date: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +125,8 @@ class Source:
 class DeidentifiedInstance:
     """An instance that may be written under the export root; only `deidentify.plan` makes one.
 
-    `parts` is its content; empty where that stands in a temporary already, written as it came.
+    `parts` is its content; empty where that stands in a temporary already, written as it came. `calling` is the AE
+    title of who sent it.
     """
 
     pseudonym: str
@@ -133,6 +141,7 @@ class DeidentifiedInstance:
     digest: bytes
     size: int
     parts: tuple[Part, ...] = field(repr=False)
+    calling: str = ""
 
 
 @final

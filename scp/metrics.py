@@ -1,9 +1,10 @@
 """Every metric of the node, declared once; the processes of a node add theirs up through files."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from scp.outcome import Outcome
 
 RESULTS = ("accepted", "rejected", "released", "aborted", "failed")
+OUTCOMES = tuple(outcome.label for outcome in Outcome)
 LIMITS = (
     "max_pdu_bytes", "max_instance_bytes", "max_bytes_in_flight", "max_associations", "max_associations_per_title",
     "max_unassociated", "max_unassociated_per_address", "tls_handshake_seconds", "artim_seconds", "header_seconds",
@@ -23,6 +25,10 @@ HANDSHAKES = ("done", "failed")
 RELOADS = ("loaded", "refused")
 COMMANDS = ("c_store", "c_echo", "other")
 STEPS = ("receive", "examine", "admission", "linkage", "deidentify", "store", "index", "respond")
+GATES = ("mandatory", "primary", "consistent", "t1", "resolution", "slices", "gaps", "protocol", "dcm2niix")
+EXPORTS = ("catalog", "nifti")
+ENDS = ("done", "failed")
+VERDICTS = ("warn", "hold", "quarantine")
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
@@ -54,6 +60,8 @@ class Metrics:
     published_visits: Counter
     published_instances: Counter
     lost: Gauge
+    gate_findings: Counter
+    exports: Counter
     registry: CollectorRegistry
     _slot: _Slot = field(default_factory=_Slot, repr=False)
 
@@ -89,11 +97,7 @@ def _declare(registry: CollectorRegistry, value_class: Any, slot: _Slot) -> Metr
     with _keeping_values_in(value_class):
         return Metrics(
             instances=_counter(
-                "cloakroom_instances_total",
-                "Instances answered, by outcome.",
-                own,
-                "outcome",
-                [outcome.label for outcome in Outcome],
+                "cloakroom_instances_total", "Instances answered, by outcome.", own, "outcome", OUTCOMES
             ),
             received_bytes=Counter("cloakroom_received_bytes_total", "Bytes of data sets received.", registry=own),
             stored_bytes=Counter("cloakroom_stored_bytes_total", "Bytes of files stored.", registry=own),
@@ -129,6 +133,18 @@ def _declare(registry: CollectorRegistry, value_class: Any, slot: _Slot) -> Metr
                 registry=own,
                 multiprocess_mode="livesum",
             ),
+            gate_findings=_crossed(
+                "cloakroom_gate_findings_total",
+                "Findings of the gates, by gate and what it weighs.",
+                own,
+                {"gate": GATES, "verdict": VERDICTS},
+            ),
+            exports=_crossed(
+                "cloakroom_exports_total",
+                "Exports that were tried, by export and how that ended.",
+                own,
+                {"export": EXPORTS, "end": ENDS},
+            ),
             registry=registry,
             _slot=slot,
         )
@@ -138,6 +154,15 @@ def _counter(name: str, text: str, registry: CollectorRegistry | None, label: st
     counter = Counter(name, text, [label], registry=registry)
     for value in known:
         counter.labels(value)
+    return counter
+
+
+def _crossed(
+    name: str, text: str, registry: CollectorRegistry | None, labels: Mapping[str, tuple[str, ...]]
+) -> Counter:
+    counter = Counter(name, text, list(labels), registry=registry)
+    for known in product(*labels.values()):
+        counter.labels(*known)
     return counter
 
 

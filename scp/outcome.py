@@ -39,6 +39,7 @@ class Outcome(Enum):
     CONFLICTING = Row(0xC006, True, "the SOP Instance UID is known with other content")
     RESIDUAL = Row(0xC007, True, "an identifying value of the instance stood in what the recipe would have let out")
     PIXELS_WITHHELD = Row(0xC008, True, "the recipe lets no image of this kind leave, or could not blank it for sure")
+    OTHER_PERSON = Row(0xC009, True, "PatientID, sex or birth date is not that of the study's other instances")
     UNCLAIMED = Row(0xC00F, True, "a file that a crash left without a row and that cannot be adopted; never answered")
 
     @property

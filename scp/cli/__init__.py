@@ -10,7 +10,7 @@ import typer
 
 from scp import __version__
 from scp.build import StartError
-from scp.cli import config, db, demo, doctor, keys, probe, quarantine, recipe, serve, status, verify, visit
+from scp.cli import config, day, db, demo, doctor, export, keys, probe, quarantine, recipe, serve, status, verify, visit
 from scp.cli.output import REFUSED
 from scp.config import ConfigError
 from scp.db.engine import DatabaseError
@@ -50,6 +50,8 @@ VERBS = (
 )
 GROUPS = (
     ("visit", visit.app),
+    ("day", day.app),
+    ("export", export.app),
     ("quarantine", quarantine.app),
     ("recipe", recipe.app),
     ("config", config.app),

@@ -9,10 +9,10 @@ from functools import partial
 
 import typer
 
-from scp import admission, build, log, memory, web
+from scp import admission, build, handover, log, memory, web
 from scp.cli.output import ConfigOption
 from scp.cli.reload import Current
-from scp.cli.signs import OTHERS, STEWARD, WEB, WRITER, signs, token
+from scp.cli.signs import EXPORTER, OTHERS, STEWARD, WEB, WRITER, signs, token
 from scp.config import Config, load, prepare_process
 from scp.config.fields import variable
 from scp.db.writer import run_writer
@@ -101,6 +101,7 @@ def _run(current: Current, entrances: list[Entrance], users: Users | None, statu
         WRITER: partial(_writer, current.node, metrics, board, config.workers, inbox),
         STEWARD: partial(_steward, current.node, metrics, board, config.workers + 1),
         WEB: partial(_web, current, metrics, board, config.workers + 2, status),
+        EXPORTER: partial(_exporter, current.node, metrics, board, config.workers + 3),
     }
     children += [Child(name, others[name], watched=name == WRITER, renews=name == WEB) for name in OTHERS]
     watch = Watch(config.limits.hung_seconds, metrics.limits.labels("hung_seconds").inc)
@@ -149,6 +150,13 @@ def _steward(node: build.Node, metrics: Metrics, board: Board, slot: int) -> Non
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
     build.steward(node.config, metrics).run(stop, node.config.steward_seconds, partial(board.beat, slot))
+
+
+def _exporter(node: build.Node, metrics: Metrics, board: Board, slot: int) -> None:
+    metrics.identify(EXPORTER)
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
+    handover.exporter(node.config, metrics).run(stop, node.config.steward_seconds, partial(board.beat, slot))
 
 
 def _web(current: Current, metrics: Metrics, board: Board, slot: int, status: socket.socket) -> None:

@@ -14,9 +14,13 @@ from scp.receive.board import Board, State
 from scp.receive.watched import SecretFileError, secret
 from scp.store import keys
 
-OTHERS = WRITER, STEWARD, WEB = "writer", "steward", "web"  # processes besides the workers, in the order of their slots
+OTHERS = WRITER, STEWARD, WEB, EXPORTER = (
+    "writer",
+    "steward",
+    "web",
+    "exporter",
+)  # processes besides the workers, in the order of their slots
 SILENT_SECONDS = 10.0  # a worker shows each second that it lives
-VISIT_STATES = ("receiving", "publishing", "published")
 ARRIVALS = 10
 SOON_SECONDS = 30 * 86_400.0
 
@@ -28,7 +32,7 @@ def signs(node: build.Node, board: Board) -> web.Signs:
         version=__version__,
         recipe=node.plan.digest[:16],
         health=lambda: health(board, glance),
-        visits=lambda: dict.fromkeys(VISIT_STATES, 0) | glance.visits(),
+        visits=glance.visits_in_every_state,
         quarantined=lambda: {o.label: 0 for o in Outcome if o.quarantined} | glance.quarantined(),
         quarantine_bytes=glance.quarantine_bytes,
         free_bytes=glance.free_bytes,

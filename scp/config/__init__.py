@@ -115,7 +115,8 @@ def _written(value: object) -> str:
 
 def _plain(value: object) -> object:
     if isinstance(value, BaseModel):
-        return {name: _plain(getattr(value, name)) for name in type(value).model_fields}
+        held = {name: getattr(value, name) for name in type(value).model_fields}
+        return {name: _plain(inner) for name, inner in held.items() if inner is not None}  # TOML has no nothing
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, tuple):

@@ -15,7 +15,9 @@ from scp.config.kinds import (
     Bytes,
     Certificates,
     Count,
+    Exports,
     Folder,
+    Group,
     Kind,
     Networks,
     OptionalFile,
@@ -30,6 +32,7 @@ from scp.config.kinds import (
     Variables,
 )
 from scp.config.security import Tls, UserIdentity
+from scp.config.visits import Gates
 
 PREFIX = "CLOAKROOM_"
 
@@ -89,6 +92,9 @@ class PeerRule(BaseModel):
     certificates: Certificates = Field(
         default=(), description="Certificates this title must show over TLS: fingerprints or names; none means any."
     )
+    quiet_seconds: Annotated[Seconds | None, Kind("a number of seconds above 0")] = Field(
+        default=None, description="visit_quiet_seconds for visits that this title sends."
+    )
 
 
 class Config(BaseSettings):
@@ -117,12 +123,23 @@ class Config(BaseSettings):
     visit_quiet_seconds: Seconds = Field(
         default=300.0, description="A visit is published when nothing came for so long."
     )
+    grouping: Annotated[Literal["study", "day", "accession"], Kind('"study", "day" or "accession"')] = Field(
+        default="study",
+        description="What one visit is: a study, or a patient's studies of a day or an accession number.",
+    )
+    visit_approval: Switch = Field(
+        default=False, description="Whether every visit waits for `visit approve` after its gates."
+    )
     steward_seconds: Seconds = Field(default=1.0, description="How often the steward looks for quiet visits.")
     commit_instances: Count = Field(default=64, description="Instances whose rows are committed together, at most.")
     commit_seconds: Seconds = Field(
         default=0.005, description="For a commit to gather as many rows as the last one had; a lone one never waits."
     )
     layout: Text = Field(default="dated", description="Shape of the export tree: dated, daily or flat.")
+    exports: Exports = Field(default=(), description="What is made of published visits besides: catalog, nifti.")
+    export_group: Group = Field(
+        default="own", description="Group id of what is published: the Data Factory's; own: that of the node."
+    )
     consent: Annotated[Literal["assumed"], Kind('"assumed"')] = Field(
         default="assumed", description="Where consent is known from; assumed: the peers send only consented patients."
     )
@@ -131,7 +148,7 @@ class Config(BaseSettings):
     )
     peers: Annotated[tuple[PeerRule, ...], Kind("a list of [[peers]] tables")] = Field(
         default=(),
-        description="Who may call, as [[peers]] tables of ae_title, networks and certificates; none means anybody.",
+        description="Who may call: [[peers]] of ae_title, networks, certificates, quiet_seconds; none means anybody.",
     )
     networks: Networks = Field(default=(), description="Source networks connections are accepted from; none means any.")
     sop_classes: Uids = Field(default=(), description="SOP Class UIDs accepted; none means every storage class.")
@@ -157,6 +174,9 @@ class Config(BaseSettings):
     tls: Annotated[Tls, Kind("a [tls] table")] = Field(default_factory=Tls, description="Associations over TLS.")
     user_identity: Annotated[UserIdentity, Kind("a [user_identity] table")] = Field(
         default_factory=UserIdentity, description="User identity of associations."
+    )
+    gates: Annotated[Gates, Kind("a [gates] table")] = Field(
+        default_factory=Gates, description="Gates between a complete visit and the Data Factory."
     )
 
     _origins: Mapping[str, str] = PrivateAttr(default_factory=dict)
@@ -204,6 +224,21 @@ class Config(BaseSettings):
         return self.state / "index.db"
 
     @property
+    def reports(self) -> Path:
+        """Folder of what the gates found, one JSON file a delivery."""
+        return self.state / "reports"
+
+    @property
+    def manifests(self) -> Path:
+        """Folder of the digests of what was published, one file a delivery."""
+        return self.state / "manifests"
+
+    def quiet_seconds(self, calling: tuple[str, ...]) -> float:
+        """How long a visit that these AE titles sent has to be quiet: the longest of theirs."""
+        own = {peer.ae_title: peer.quiet_seconds for peer in self.peers}
+        return max((own.get(title) or self.visit_quiet_seconds for title in calling), default=self.visit_quiet_seconds)
+
+    @property
     def index_socket(self) -> Path:
         """Where the workers reach the index writer."""
         return self.state / "run" / "index.sock"
@@ -219,7 +254,7 @@ class Config(BaseSettings):
         return self.state / "run" / "metrics"
 
 
-TABLES: Mapping[str, type[BaseModel]] = {"limits": Limits, "tls": Tls, "user_identity": UserIdentity}
+TABLES: Mapping[str, type[BaseModel]] = {"limits": Limits, "tls": Tls, "user_identity": UserIdentity, "gates": Gates}
 
 
 def settings() -> Iterator[tuple[KeyPath, FieldInfo]]:

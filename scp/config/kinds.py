@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 from pydantic_settings import NoDecode
@@ -17,6 +17,7 @@ _DESCRIPTION_LENGTH = 50
 _DESCRIPTION_FORBIDDEN = re.compile(r'[/*"$`\\;]|\.\.|[\x00-\x1f\x7f]')
 _TITLE = re.compile(r"[!-\[\]-~](?:[ -\[\]-~]{0,14}[!-\[\]-~])?")
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+_GROUP = re.compile(r"own|[1-9][0-9]{0,8}")
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -104,6 +105,14 @@ def _description(value: str) -> str:
     return value
 
 
+def _group(value: object) -> object:
+    """A number in a file, digits in a variable."""
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(text, str) and not _GROUP.fullmatch(text):
+        raise ValueError("not a group")
+    return text
+
+
 def _frozen(value: Mapping[str, str]) -> Mapping[str, str]:
     return MappingProxyType(dict(value))
 
@@ -116,6 +125,7 @@ _Description = Annotated[str, AfterValidator(_description)]
 
 Port = Annotated[_Whole, Field(ge=1, le=65535), Kind("a port number (1-65535)")]
 Count = Annotated[_Whole, Field(ge=1), Kind("a whole number above 0")]
+Group = Annotated[str, BeforeValidator(_group), Kind('a group id above 0, or "own"')]
 Bytes = Annotated[_Whole, Field(ge=1), Kind("a number of bytes above 0")]
 Seconds = Annotated[
     float,
@@ -141,6 +151,12 @@ Certificates = Annotated[
     tuple[_Certificate, ...], Kind("a SHA-256 fingerprint (64 hexadecimal digits) or a name in a certificate")
 ]
 Uids = Annotated[tuple[_Uid, ...], NoDecode, BeforeValidator(_words), Kind("a UID (PS3.5 9.1)")]
+Exports = Annotated[
+    tuple[Literal["catalog", "nifti"], ...],
+    NoDecode,
+    BeforeValidator(_words),
+    Kind('a list of "catalog" and "nifti"'),
+]
 Protocols = Annotated[
     Mapping[str, _Description],
     AfterValidator(_frozen),

@@ -11,6 +11,7 @@ from scp.db.engine import DatabaseError, Engine
 from scp.db.writes import Row, Write
 from scp.instance import DeidentifiedInstance, Source
 from scp.outcome import Failure, Outcome
+from scp.state import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +29,13 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Quiet:
-    """A delivery the steward has to do something about."""
+    """A delivery the steward has to do something about, as it was when the index was asked."""
 
     delivery: Delivery
     path: str | None
     last_arrival: float
+    state: State
+    calling: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ class Standing:
     """A delivery, its state, and the folder below the export root that was written down for it."""
 
     delivery: Delivery
-    state: str
+    state: State
     path: str | None
 
 
@@ -109,13 +112,14 @@ class Index:
         return Delivery(row["scan_research_id"], row["number"])
 
     def state(self, delivery: Delivery) -> str | None:
-        """Its state: receiving, publishing or published; None for a delivery that was never opened."""
+        """The label of its `State`; None for a delivery that was never opened."""
         row = self._engine.row("delivery_state", _key(delivery))
         return None if row is None else str(row["state"])
 
     def is_receiving(self, delivery: Delivery) -> bool:
         """Whether files may still be added to its staging folder; ask while holding that folder's shared lock."""
-        return self.state(delivery) == "receiving"
+        label = self.state(delivery)
+        return label is not None and State[label.upper()].open
 
     def record(self, instance: DeidentifiedInstance, source: Source | None, name: str, delivery: Delivery) -> Recorded:
         """Commit the row of an instance whose file is durable; when this returns STORED, it may be acknowledged.
@@ -136,6 +140,7 @@ class Index:
             "recipe": instance.recipe,
             "scan_research_id": delivery.scan_research_id,
             "delivery": delivery.number,
+            "calling": instance.calling,
             "now": time.time(),
         }
         found = self._commit(Write("instance", row))
@@ -143,12 +148,35 @@ class Index:
         return Recorded(Outcome[str(found["outcome"])], holder)
 
     def quiet(self, before: float) -> list[Quiet]:
-        """Deliveries that hold something and to which nothing has come since `before` (seconds since the epoch)."""
+        """Arriving deliveries that hold something and to which nothing came since `before` (s since the epoch)."""
         return [_quiet(row) for row in self._engine.rows("quiet_deliveries", {"before": before})]
 
-    def in_state(self, state: str) -> list[Quiet]:
-        """All deliveries in one state: receiving, publishing or published."""
-        return [_quiet(row) for row in self._engine.rows("deliveries_in_state", {"state": state})]
+    def in_state(self, state: State) -> list[Quiet]:
+        """All deliveries in one state."""
+        return [_quiet(row) for row in self._engine.rows("deliveries_in_state", {"state": state.label})]
+
+    def of_visit(self, scan_research_id: str) -> list[Quiet]:
+        """All deliveries of a visit, the first one first; empty for a visit nobody knows."""
+        return [_quiet(row) for row in self._engine.rows("deliveries_of_visit", {"scan_research_id": scan_research_id})]
+
+    def enter(self, entry: Quiet, state: State, why: str) -> bool:
+        """Put a delivery into a state and write down when and why; False when it is no longer as `entry` says.
+
+        An instance that came in the meantime makes it so. Raises ValueError for a change that the table does not have.
+        """
+        if state not in entry.state.then:
+            raise ValueError(f"{entry.state.label} is not followed by {state.label}")
+        key, now = _key(entry.delivery), time.time()
+        seen = {"before": entry.state.label, "last_arrival": entry.last_arrival}
+        with self._engine.write():
+            done = self._engine.change("enter_state", {**key, **seen, "state": state.label})
+            if done:
+                self._engine.change("add_entered", {**key, "now": now, "why": why})
+        return bool(done)
+
+    def was(self, delivery: Delivery, state: State) -> bool:
+        """Whether the steward or a person has ever put it into this state."""
+        return self._engine.row("was_in_state", {**_key(delivery), "state": state.label}) is not None
 
     def files(self, delivery: Delivery) -> dict[str, bytes]:
         """File names of a delivery and the SHA-256 each file must have."""
@@ -161,7 +189,10 @@ class Index:
     def deliveries(self) -> list[Standing]:
         """Every delivery there ever was, with its state and place."""
         rows = self._engine.rows("deliveries")
-        return [Standing(Delivery(row["scan_research_id"], row["number"]), row["state"], row["path"]) for row in rows]
+        return [
+            Standing(Delivery(row["scan_research_id"], row["number"]), State[row["state"].upper()], row["path"])
+            for row in rows
+        ]
 
     def knows(self, scan_research_id: str, name: str) -> bool:
         """Whether any delivery of the visit has a file of this name."""
@@ -193,14 +224,21 @@ class Index:
         )
 
     def begin_publishing(self, delivery: Delivery, path: str) -> bool:
-        """Close the delivery to new files and write down where it goes; False when it is not receiving."""
+        """Close the delivery to new files and write down where it goes; False when it is not approved."""
         with self._engine.write():
-            return bool(self._engine.change("begin_publishing", {**_key(delivery), "path": path}))
+            begun = bool(self._engine.change("begin_publishing", {**_key(delivery), "path": path}))
+            if begun:
+                self._engine.change("add_entered", {**_key(delivery), "now": time.time(), "why": path})
+        return begun
 
     def finish_publishing(self, delivery: Delivery) -> bool:
         """Write down that the delivery stands where it belongs."""
         with self._engine.write():
-            return bool(self._engine.change("finish_publishing", {**_key(delivery), "now": time.time()}))
+            row = {**_key(delivery), "now": time.time(), "why": "the marker is written"}
+            done = bool(self._engine.change("finish_publishing", row))
+            if done:
+                self._engine.change("add_entered", row)
+        return done
 
     def quarantined(self, outcome: Outcome, fingerprint: bytes) -> bool:
         """Whether this very content is in quarantine already for the same reason."""
@@ -238,4 +276,10 @@ def _key(delivery: Delivery) -> dict[str, str | int]:
 
 
 def _quiet(row: Any) -> Quiet:  # noqa: ANN401  sqlite3 rows have no type of their own outside engine
-    return Quiet(Delivery(row["scan_research_id"], row["number"]), row["path"], row["last_arrival"])
+    return Quiet(
+        Delivery(row["scan_research_id"], row["number"]),
+        row["path"],
+        row["last_arrival"],
+        State[row["state"].upper()],
+        tuple(row["calling"].split("\\")) if row["calling"] else (),
+    )

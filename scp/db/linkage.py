@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from scp.db.engine import DatabaseError, Engine
 from scp.db.fingerprint import Fingerprint
 from scp.instance import Identity, Source, Subject
+from scp.outcome import Failure, Outcome
 
 _NONCE = 12
 _VISIT_DIGITS = 12
@@ -82,17 +83,16 @@ class Linkage:
         return Fingerprint(self._bulk_key, self._content_key)
 
     def resolve(self, identity: Identity) -> Subject:
-        """The subject of this identity and study, made on first sight and durable before it is returned."""
-        blinds = {
-            "subject": self._blind("subject", _normal(identity.issuer), _normal(identity.patient_id)),
-            "visit": self._blind(
-                "visit", _normal(identity.issuer), _normal(identity.patient_id), _normal(identity.study_uid)
-            ),
-        }
-        found = self._find(blinds)
+        """The subject of this identity and study, made on first sight and durable before it is returned.
+
+        Raises Failure OTHER_PERSON when the study is known to be of another patient, sex or birth date.
+        """
+        blinds = self._blinds(identity)
+        found = self._find("visit", blinds)
         if found is None:
             with self._engine.write():
-                found = self._find(blinds) or self._add(identity, blinds)
+                self._claim(blinds)
+                found = self._find("known_visit", blinds) or self._add(identity, blinds)
         return found
 
     def fits(self) -> bool:
@@ -152,14 +152,34 @@ class Linkage:
         row = self._engine.rows("count")[0]
         return int(row["subjects"]), int(row["visits"])
 
-    def _find(self, blinds: dict[str, bytes]) -> Subject | None:
-        row = self._engine.row("visit", blinds)
+    def _blinds(self, identity: Identity) -> dict[str, bytes | None]:
+        """Everything that is looked up, and nothing that can be read; what was not sent is None."""
+        patient = (_normal(identity.issuer), _normal(identity.patient_id))
+        by_rule = ("visit by rule", *patient, _normal(identity.visit))
+        sex, birth_date = _normal(identity.sex), _normal(identity.birth_date)
+        study = _normal(identity.study_uid)
+        return {
+            "subject": self._blind("subject", *patient),
+            "visit": self._blind(*by_rule) if identity.visit else self._blind("visit", *patient, study),
+            "study": self._blind("study", study),
+            "sex": self._blind("sex", study, sex) if sex else None,
+            "birth_date": self._blind("birth date", study, birth_date) if birth_date else None,
+        }
+
+    def _claim(self, blinds: dict[str, bytes | None]) -> None:
+        """Whom the study is of: written down at first sight, held to afterwards; inside a transaction."""
+        self._engine.change("add_study", blinds)
+        if not self._engine.change("know_study", blinds):
+            raise Failure(Outcome.OTHER_PERSON, "PatientID, PatientSex or PatientBirthDate is not that of the study")
+
+    def _find(self, query: str, blinds: dict[str, bytes | None]) -> Subject | None:
+        row = self._engine.row(query, blinds)
         if row is None:
             return None
         secret = self._unseal(row["secret"], "subject.secret", row["pseudonym"])
         return Subject(row["pseudonym"], row["scan_research_id"], secret)
 
-    def _add(self, identity: Identity, blinds: dict[str, bytes]) -> Subject:
+    def _add(self, identity: Identity, blinds: dict[str, bytes | None]) -> Subject:
         now = time.time()
         row = self._engine.row("subject", {"subject": blinds["subject"]})
         if row is None:
@@ -178,7 +198,7 @@ class Linkage:
             secret = self._unseal(row["secret"], "subject.secret", pseudonym)
         return Subject(pseudonym, self._add_visit(identity, blinds, pseudonym, now), secret)
 
-    def _add_visit(self, identity: Identity, blinds: dict[str, bytes], pseudonym: str, now: float) -> str:
+    def _add_visit(self, identity: Identity, blinds: dict[str, bytes | None], pseudonym: str, now: float) -> str:
         while True:
             # Decimal, first digit 1-9, at least 10 and at most 15 digits: the pre-processing takes it for a number.
             number = str(10 ** (_VISIT_DIGITS - 1) + secrets.randbelow(9 * 10 ** (_VISIT_DIGITS - 1)))

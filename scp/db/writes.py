@@ -54,10 +54,19 @@ def _instance(engine: Engine, row: Row) -> Row:
     if not engine.change("add_instance", row):
         return _instance_before(engine, row)
     delivery = {"scan_research_id": row["scan_research_id"], "number": row["delivery"]}
-    if not engine.change("touch_delivery", {**delivery, "now": row["now"]}):
+    arrived = {"calling": "", **row, **delivery}
+    if not engine.change("touch_delivery", arrived) and not _reopen(engine, arrived):
         # A request can outlive the worker that asked, and with it the folder's lock: nothing joins what is published.
         raise Refused(Outcome.OUT_OF_RESOURCES, "the visit was being published; send it again")
     return _recorded(Outcome.STORED, row)
+
+
+def _reopen(engine: Engine, row: Row) -> int:
+    """What was quiet, checked, held or approved has one instance more: all of that is asked again."""
+    reopened = engine.change("reopen_delivery", row)
+    if reopened:
+        engine.change("add_entered", {**row, "why": "an instance came"})
+    return reopened
 
 
 def _instance_before(engine: Engine, new: Row) -> Row:

@@ -187,6 +187,7 @@ class Plan:
             digest=content.digest,
             size=content.size,
             parts=content.parts,
+            calling=arrival.peer.calling,
         )
 
     def _uid(self, tag: int, original: Original) -> str:

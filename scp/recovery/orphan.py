@@ -59,6 +59,7 @@ class Orphan:
             "recipe": recipe,
             "scan_research_id": self.delivery.scan_research_id,
             "delivery": self.delivery.number,
+            "calling": "",
         }
 
     def _told(self, data: mmap.mmap, bounds: Bounds) -> dict[str, str]:

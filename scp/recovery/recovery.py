@@ -12,6 +12,7 @@ from scp.db.index import Delivery, Index, Standing
 from scp.instance import Arrival, Part, Peer
 from scp.outcome import Failure, Outcome
 from scp.recovery.orphan import NotOursError, Orphan
+from scp.state import State
 from scp.steward.publish import UNCLAIMED, Publisher
 from scp.store.files import TEMPORARY, answerable, sync_folder
 from scp.store.quarantine import Quarantine
@@ -56,7 +57,8 @@ class Recovery:
         deleted: a file is adopted into the index, or sealed into the quarantine and only then taken away.
         """
         faults.point("recovery.begun")
-        resumed = sum(self._resume(standing) for standing in self.index.deliveries() if standing.state == "publishing")
+        begun = [standing for standing in self.index.deliveries() if standing.state is State.PUBLISHING]
+        resumed = sum(self._resume(standing) for standing in begun)
         faults.point("recovery.resumed")
         adopted = sealed = 0
         for orphan, receiving in self._orphans():
@@ -91,7 +93,7 @@ class Recovery:
                 names = sorted(entry.name for entry in os.scandir(folder) if entry.is_file(follow_symlinks=False))
             for name in names:
                 if name not in rows and not name.startswith(TEMPORARY):
-                    yield Orphan(folder / name, delivery), bool(standing and standing.state == "receiving")
+                    yield Orphan(folder / name, delivery), bool(standing and standing.state.open)
 
     def _adopt(self, orphan: Orphan) -> bool:
         """Give an orphan the row it was about to have; False when what it is cannot be told truthfully."""
@@ -126,7 +128,7 @@ class Recovery:
 
     def _tidy(self) -> None:
         """Empty folders of deliveries that were published meanwhile, and the one of what nobody claimed."""
-        receiving = {each.delivery.folder for each in self.index.deliveries() if each.state == "receiving"}
+        receiving = {each.delivery.folder for each in self.index.deliveries() if each.state.open}
         for folder in [path for path in self.publisher.staging.root.iterdir() if path.is_dir()]:
             if folder.name == UNCLAIMED or folder.name not in receiving:
                 with suppress(OSError):

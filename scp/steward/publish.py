@@ -10,10 +10,13 @@ from pathlib import Path, PurePosixPath
 from scp import faults, log
 from scp.db.index import Delivery, Index
 from scp.layouts import Layout
+from scp.state import State
+from scp.steward.manifest import Manifests
 from scp.store.files import FILE_MODE, answerable, make_folder, sync_folder
 from scp.store.staging import Staging
 
 READY = ".ready"
+OWN = -1
 UNCLAIMED = "unclaimed"
 
 _logger = log.get("steward")
@@ -27,29 +30,36 @@ class Publisher:
     staging: Staging
     index: Index
     layout: Layout
+    manifests: Manifests | None = None
+    group: int = OWN
     today: Callable[[], date] = date.today
 
     def publish(self, delivery: Delivery) -> PurePosixPath | None:
-        """Publish a receiving delivery; its path below the export root, or None while a worker is adding to it.
+        """Publish an approved delivery; its path below the export root.
 
-        Raises Failure when the disk or the index will not; what was begun is finished by `resume`.
+        None while a worker is adding to it, when an instance came since it was approved, and when its day is closed:
+        the next day it may go. Raises Failure when the disk or the index will not; what was begun is finished by
+        `resume`.
         """
         with self.staging.alone(), self.staging.publishing(delivery.folder) as folder:
-            if folder is None or not self.index.is_receiving(delivery):
+            if folder is None or self.index.state(delivery) != State.APPROVED.label:
                 return None
             path = self.layout(delivery.scan_research_id, self.today())
-            self.index.begin_publishing(delivery, str(path))
+            if is_closed(self.export / path.parent) or not self.index.begin_publishing(delivery, str(path)):
+                return None
             self._move(delivery, path)
         return path
 
     def resume(self, delivery: Delivery, path: str) -> PurePosixPath | None:
         """Finish a publication that a crash interrupted, wherever it stood; None when another process did."""
         with self.staging.alone():
-            if self.index.state(delivery) != "publishing":
+            if self.index.state(delivery) != State.PUBLISHING.label:
                 return None
             target = PurePosixPath(path)
             if not (self.export / target).exists():  # nothing was seen of it yet, so it need not go to a past day
                 target = self.layout(delivery.scan_research_id, self.today())
+                if is_closed(self.export / target.parent):
+                    return None
                 self.index.begin_publishing(delivery, str(target))
             self._move(delivery, target)
         return target
@@ -59,7 +69,11 @@ class Publisher:
 
         Only now that the delivery is closed: a row whose worker gave up waiting may come until then.
         """
-        strays = sorted({file.name for file in folder.iterdir()} - set(self.index.files(delivery)))
+        present = sorted(file.name for file in folder.iterdir())
+        if self.group != OWN:
+            for name in ("", *present):
+                os.chown(folder / name, OWN, self.group)
+        strays = sorted(set(present) - set(self.index.files(delivery)))
         for name in strays:
             aside = self.staging.root / UNCLAIMED
             make_folder(aside)
@@ -78,13 +92,33 @@ class Publisher:
                 self._settle(source, delivery)
                 faults.point("publish.settled")
             if source.exists() and not target.exists():
-                _rename(source, target)
+                _rename(source, target, self.group)
             elif source.exists():
                 _merge(source, target)
             faults.point("publish.shown")
-            _write_ready(target)
+            if self.manifests is not None:
+                self.manifests.write(delivery, path, self.index.files(delivery))
+                faults.point("publish.listed")
+            _write_ready(target, self.group)
             faults.point("publish.marked")
         self.index.finish_publishing(delivery)
+
+
+def is_closed(day: Path) -> bool:
+    """Whether an operator closed this day's folder: the Data Factory takes it as it is, and nothing joins it."""
+    return (day / READY).exists()
+
+
+def close_day(export: Path, staging: Staging, day: PurePosixPath, group: int = OWN) -> bool:
+    """Write a day's marker while nothing is being published; False where there is no such day, which stays so.
+
+    Raises Failure when the disk will not.
+    """
+    with staging.alone(), answerable("a day's marker"):
+        if not (export / day).is_dir():
+            return False
+        _write_ready(export / day, group)
+    return True
 
 
 def _unshell(source: Path, name: str) -> None:
@@ -99,7 +133,7 @@ def _unshell(source: Path, name: str) -> None:
         shell.rmdir()
 
 
-def _rename(source: Path, target: Path) -> None:
+def _rename(source: Path, target: Path, group: int) -> None:
     """One rename makes the visit appear; where its day is new, both appear together: there is never an empty day."""
     top = target
     while not top.parent.exists():
@@ -111,6 +145,9 @@ def _rename(source: Path, target: Path) -> None:
     shell = source.with_name(f"{source.name}.out")
     wrapped = shell / target.relative_to(top.parent)
     make_folder(wrapped.parent)
+    if group != OWN:
+        for folder in (shell, *shell.rglob("*")):
+            os.chown(folder, OWN, group)
     source.rename(wrapped)
     faults.point("publish.wrapped")
     _sync(*[folder for folder in shell.rglob("*") if folder.is_dir()], shell)
@@ -140,10 +177,12 @@ def _sync(*folders: Path) -> None:
         sync_folder(folder)
 
 
-def _write_ready(folder: Path) -> None:
+def _write_ready(folder: Path, group: int) -> None:
     descriptor = os.open(folder / READY, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
     try:
         os.fchmod(descriptor, FILE_MODE)
+        if group != OWN:
+            os.fchown(descriptor, OWN, group)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from scp.db.index import Index, Standing
 from scp.outcome import Outcome
+from scp.state import State
 from scp.steward.publish import READY
 from scp.store.files import TEMPORARY, digest_of
 from scp.store.staging import Staging
@@ -70,7 +71,7 @@ class Audit:
         rows: dict[str, bytes] = {}
         for each in standing:
             rows |= self.index.files(each.delivery) if self.digests else self.index.names(each.delivery)
-            if each.state == "publishing":
+            if each.state is State.PUBLISHING:
                 report.add(Kind.UNFINISHED, place)
         report.instances += len(rows)
         try:
@@ -84,7 +85,7 @@ class Audit:
             report.add(Kind.MISSING, place / name)
         for name in sorted(names.difference(rows, (READY,))):
             report.add(self._extra(name, place, standing[0]), place / name)
-        published = standing[0].state == "published"
+        published = standing[0].state is State.PUBLISHED
         if published and rows and READY not in names:
             report.add(Kind.UNMARKED, place)
         elif not published and READY in names:
@@ -160,7 +161,7 @@ class Audit:
 
 def _place(standing: Standing) -> PurePosixPath:
     """Where a delivery's files should be, below the export root."""
-    if standing.state == "receiving" or not standing.path:
+    if standing.state.open or not standing.path:
         return PurePosixPath(".tmp", standing.delivery.folder)
     return PurePosixPath(standing.path)
 

@@ -13,6 +13,7 @@ from power import Disk
 
 from scp import faults
 from scp.outcome import Outcome
+from scp.state import State
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -109,7 +110,7 @@ def test_a_clock_that_is_set_while_the_node_runs(tmp_path):
         index._engine._database().execute("UPDATE delivery SET last_arrival = 1")
     house.live([0])
     with house.index() as index:
-        assert index.in_state("receiving") == []
+        assert index.in_state(State.RECEIVING) == []
     assert house.check(told.answers) == []
 
 

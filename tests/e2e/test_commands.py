@@ -39,7 +39,7 @@ def test_visits_are_listed_shown_and_published_by_hand(tmp_path):
         assert (node.export / shown["path"] / ".ready").exists()
         assert number in node.command("visit", "show", number).stdout
         again = node.command("visit", "publish", number, check=False)
-        assert (again.returncode, "nothing to publish" in again.stderr) == (1, True)
+        assert (again.returncode, "published already" in again.stderr) == (1, True)
         assert node.command("visit", "show", "123", check=False).returncode == 1
     finally:
         node.stop()

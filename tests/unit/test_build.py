@@ -10,6 +10,7 @@ from scp.bounds import Bounds
 from scp.config import Config
 from scp.deidentify.recipe import RecipeError
 from scp.outcome import Failure, Outcome
+from scp.state import State
 from scp.store import keys
 from scp.store.keys import KeyFileError
 
@@ -121,7 +122,8 @@ def test_the_parts_work_together(node, config):
     assert glance.troubles() == []
     intake.index.close()
     (visit,) = glance.index.listing("visits")
-    assert build.steward(config, metrics()).publish_now(visit["scan_research_id"])
+    assert build.steward(config, metrics()).publish_now(visit["scan_research_id"]) is State.PUBLISHED
+    assert glance.visits_in_every_state() == {state.label: int(state is State.PUBLISHED) for state in State}
 
 
 def test_troubles_are_named(node, config, monkeypatch):

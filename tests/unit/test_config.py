@@ -32,6 +32,10 @@ commit_instances = 8
 commit_seconds = 0.002
 layout = "flat"
 consent = "assumed"
+visit_approval = true
+grouping = "day"
+export_group = 1011
+exports = ["nifti", "catalog"]
 require_called_ae_title = false
 networks = ["10.0.0.0/8", "fe80::/10"]
 sop_classes = ["1.2.840.10008.5.1.4.1.1.4"]
@@ -83,12 +87,24 @@ check = "password"
 required = false
 passwords = "p"
 
+[gates]
+mandatory = "quarantine"
+primary = "quarantine"
+consistent = "quarantine"
+t1 = "quarantine"
+resolution = "quarantine"
+slices = "quarantine"
+gaps = "quarantine"
+protocol = "quarantine"
+dcm2niix = "quarantine"
+
 [[peers]]
 ae_title = "PACS"
 
 [[peers]]
 ae_title = "MR1"
 networks = ["10.1.0.0/16"]
+quiet_seconds = 900
 certificates = ["MR1.hospital.example", "AA0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B0B"]
 """
 
@@ -133,6 +149,7 @@ def test_every_setting_can_stand_in_the_file(written):
         PeerRule(
             ae_title="MR1",
             networks=(ip_network("10.1.0.0/16"),),
+            quiet_seconds=900.0,
             certificates=("mr1.hospital.example", "aa" + "0b" * 31),
         ),
     )
@@ -140,6 +157,8 @@ def test_every_setting_can_stand_in_the_file(written):
     assert dict(config.protocols) == {"t1 mpr sag p2": "T1 MPRAGE"}
     assert dict(config.variables) == {"site": "ANON"}
     assert config.limits.artim_seconds == 1.5
+    assert (config.export_group, config.visit_approval, config.gates.t1) == ("1011", True, "quarantine")
+    assert [config.quiet_seconds(titles) for titles in ((), ("PACS",), ("MR1",), ("PACS", "MR1"))] == [60, 60, 900, 900]
     assert config.limits.max_unassociated_per_address == 1004
     assert not config.require_called_ae_title
     assert all(row.value != row.default or row.key == "consent" for row in rows(config))

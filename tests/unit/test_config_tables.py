@@ -10,19 +10,21 @@ from pydantic_settings import BaseSettings
 
 from scp.config import Config, ConfigError, Limits, Tls, UserIdentity, load, rows
 from scp.config.fields import settings, variable
+from scp.config.visits import Gates
 
 KEYS = [key for key, _ in settings()]
 NUMBERS = [key for key, field in settings() if field.annotation in {int, float}]
-LISTS = ("peers", "networks", "sop_classes")
+LISTS = ("exports", "peers", "networks", "sop_classes")
 TABLES = ("protocols", "variables")
 TEXTS = (
     "ae_title", "host", "http_host", "http_token", "state", "export", "recipe", "layout", "consent", "log_format",
     "log_level",
     "tls.certificate", "tls.key", "tls.client_ca", "user_identity.check", "user_identity.passwords",
+    "export_group", "grouping", *(f"gates.{gate}" for gate in Gates.model_fields),
 )  # fmt: skip
 SWITCHES = (
     "require_called_ae_title", "tls.enabled", "tls.plain_port", "tls.require_client_certificate",
-    "user_identity.required",
+    "user_identity.required", "visit_approval",
 )  # fmt: skip
 
 
@@ -135,7 +137,9 @@ def test_variables_of_others_are_left_alone(environ):
     assert load(environ=environ) == Config()
 
 
-@pytest.mark.parametrize(("table", "model"), [("limits", Limits), ("tls", Tls), ("user_identity", UserIdentity)])
+@pytest.mark.parametrize(
+    ("table", "model"), [("limits", Limits), ("tls", Tls), ("user_identity", UserIdentity), ("gates", Gates)]
+)
 def test_the_tables_are_all_there(table, model):
     assert [key[1] for key in KEYS if key[0] == table] == list(model.model_fields)
 

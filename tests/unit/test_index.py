@@ -2,6 +2,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from doubles import VISIT, clean
+from visiting import approve
 from writing import writing
 
 from scp.db.commit import FreeCommit, WriterCommit
@@ -9,6 +10,7 @@ from scp.db.engine import DatabaseError
 from scp.db.index import Delivery, Index
 from scp.instance import Source
 from scp.outcome import Failure, Outcome
+from scp.state import State
 
 
 @pytest.fixture(params=["own", "writer", "free"])
@@ -36,6 +38,7 @@ def store(index, instance, origin=None):
 
 
 def publish(index, delivery):
+    approve(index, delivery)
     assert index.begin_publishing(delivery, "DICOM/x")
     assert index.finish_publishing(delivery)
 
@@ -120,12 +123,14 @@ def test_only_what_is_quiet_and_holds_something_is_quiet(index, monkeypatch):
 def test_states_go_forward_only(index):
     delivery = index.open_delivery(clean())
     assert not index.finish_publishing(delivery)
+    assert not index.begin_publishing(delivery, "DICOM/a")  # nobody approved it
+    approve(index, delivery)
     assert index.begin_publishing(delivery, "DICOM/a")
-    assert [entry.path for entry in index.in_state("publishing")] == ["DICOM/a"]
+    assert [entry.path for entry in index.in_state(State.PUBLISHING)] == ["DICOM/a"]
     assert index.begin_publishing(delivery, "DICOM/b")  # planned anew after a crash
     assert index.finish_publishing(delivery)
     assert not index.begin_publishing(delivery, "DICOM/c")
-    assert [entry.path for entry in index.in_state("published")] == ["DICOM/b"]
+    assert [entry.path for entry in index.in_state(State.PUBLISHED)] == ["DICOM/b"]
     assert index.state(delivery) == "published"
 
 
@@ -135,9 +140,9 @@ def test_listings(index):
     publish(index, Delivery(VISIT, 1))
     store(index, clean(3), source(3))
     (visit,) = index.listing("visits")
-    assert (visit["instances"], visit["deliveries"], visit["state"], visit["series"]) == (3, 2, "receiving", 1)
+    assert (visit["instances"], visit["deliveries"], visit["state"], visit["series"]) == (3, 2, "reopened", 1)
     assert [row["instances"] for row in index.listing("visit_deliveries", scan_research_id=VISIT)] == [2, 1]
-    assert index.listing("visits_by_state") == [{"state": "receiving", "visits": 1}]
+    assert index.listing("visits_by_state") == [{"state": "reopened", "visits": 1}]
     assert index.listing("visit_series", scan_research_id=VISIT)[0]["instances"] == 3
 
 
@@ -156,6 +161,7 @@ def test_quarantine_rows_are_one_for_each_content_and_reason(index):
 def test_nothing_joins_a_delivery_that_is_being_published(index):
     delivery = index.open_delivery(clean())
     store(index, clean(), source())
+    approve(index, delivery)
     assert index.begin_publishing(delivery, "DICOM/x")
     with pytest.raises(Failure) as caught:
         index.record(clean(2), source(2), "2.dcm", delivery)

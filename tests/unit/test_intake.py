@@ -11,6 +11,7 @@ from doubles import clean, metrics
 from factories import arrival, mr, needles
 from pydicom.config import disable_value_validation
 from pyrage import decrypt, x25519
+from visiting import approve
 
 from scp.bounds import Bounds
 from scp.db.commit import Unanswered
@@ -117,7 +118,8 @@ def test_the_same_uid_with_other_content_is_sealed(intake):
 
 def test_the_same_uid_under_another_patient_is_sealed(intake):
     intake.take(arrival(mr()))
-    assert intake.take(arrival(mr(PatientID="SOMEBODY-ELSE"))) is Outcome.CONFLICTING
+    assert intake.take(arrival(mr(PatientID="SOMEBODY-ELSE"))) is Outcome.OTHER_PERSON
+    assert intake.take(arrival(mr(PatientID="SOMEBODY-ELSE", StudyInstanceUID="1.2.3"))) is Outcome.CONFLICTING
 
 
 def test_what_is_sealed_is_the_original_and_only_once(intake):
@@ -263,7 +265,8 @@ def test_late_instances_open_the_next_delivery(intake, tmp_path):
     intake.take(arrival(mr(InstanceNumber="1")))
     (row,) = intake.index.listing("visits")
     publisher = Publisher(tmp_path / "export", intake.staging, intake.index, LAYOUTS["dated"])
-    publisher.publish(Delivery(row["scan_research_id"], 1))
+    approve(intake.index, first := Delivery(row["scan_research_id"], 1))
+    publisher.publish(first)
     late = mr(InstanceNumber="2")
     late.SOPInstanceUID = "2.25.77"
     assert intake.take(arrival(late)) is Outcome.STORED

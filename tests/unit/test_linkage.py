@@ -1,15 +1,19 @@
 import re
 import secrets
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from cryptography.exceptions import InvalidTag
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scp.db import engine
 from scp.db.engine import DatabaseError
 from scp.db.linkage import Linkage, pseudonym_of
 from scp.instance import Identity
+from scp.outcome import Failure, Outcome
 
 KEY = bytes(range(32))
 ZOE = Identity("PLANTED-MRN-77", "PLANTED-ISSUER", "1.2.826.99.1")
@@ -39,15 +43,15 @@ def test_another_study_is_another_visit_of_the_same_subject(linkage):
     assert linkage.counts() == (1, 2)
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        Identity("PLANTED-MRN-78", ZOE.issuer, ZOE.study_uid),
-        Identity(ZOE.patient_id, "ANOTHER", ZOE.study_uid),
-        Identity(ZOE.patient_id + ZOE.issuer, "", ZOE.study_uid),
-    ],
-)
-def test_another_patient_shares_nothing_even_with_the_same_study(linkage, other):
+OTHERS = [
+    Identity("PLANTED-MRN-78", ZOE.issuer, "1.2.826.99.2"),
+    Identity(ZOE.patient_id, "ANOTHER", "1.2.826.99.2"),
+    Identity(ZOE.patient_id + ZOE.issuer, "", "1.2.826.99.2"),
+]
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_another_patient_shares_nothing_even_on_the_same_day(linkage, other):
     mine, theirs = linkage.resolve(ZOE), linkage.resolve(other)
     assert mine.pseudonym != theirs.pseudonym
     assert mine.secret != theirs.secret
@@ -61,9 +65,68 @@ def test_padding_and_composition_do_not_split_a_patient(linkage, sent):
     assert linkage.resolve(composed) == linkage.resolve(decomposed)
 
 
+@pytest.mark.parametrize("other", OTHERS)
+def test_a_study_of_two_patients_is_refused_and_leaves_nothing(linkage, other):
+    linkage.resolve(ZOE)
+    with pytest.raises(Failure) as caught:
+        linkage.resolve(replace(other, study_uid=ZOE.study_uid))
+    assert caught.value.outcome is Outcome.OTHER_PERSON
+    assert "PLANTED" not in str(caught.value)
+    assert linkage.counts() == (1, 1)
+    assert linkage.resolve(other).pseudonym != linkage.resolve(ZOE).pseudonym
+
+
+@pytest.mark.parametrize(
+    ("known", "changed"), [({"sex": "F"}, {"sex": "M"}), ({"birth_date": "1"}, {"birth_date": "2"})]
+)
+def test_a_study_whose_patient_changes_is_refused(linkage, known, changed):
+    first = linkage.resolve(replace(ZOE, **known))
+    for _ in range(2):
+        with pytest.raises(Failure, match="is not that of the study"):
+            linkage.resolve(replace(ZOE, **changed))
+    assert linkage.resolve(ZOE) == linkage.resolve(replace(ZOE, **known)) == first
+    elsewhere = linkage.resolve(replace(ZOE, study_uid="1.2.826.99.2", **changed))
+    assert elsewhere.pseudonym == first.pseudonym
+
+
+def test_what_a_study_did_not_say_first_it_may_say_later(linkage):
+    first = linkage.resolve(ZOE)
+    assert linkage.resolve(replace(ZOE, sex="F")) == first
+    assert linkage.resolve(replace(ZOE, birth_date="19520101")) == first
+    for other in ({"sex": "M"}, {"birth_date": "19530101"}, {"sex": "F", "birth_date": "19530101"}):
+        with pytest.raises(Failure):
+            linkage.resolve(replace(ZOE, **other))
+
+
+def test_studies_with_something_in_common_are_one_visit(linkage):
+    first, second = (replace(ZOE, study_uid=f"1.2.{number}", visit="day 20250917") for number in (1, 2))
+    assert linkage.resolve(first) == linkage.resolve(second)
+    other = linkage.resolve(replace(first, visit="day 20250918", study_uid="1.2.3"))
+    assert other.pseudonym == linkage.resolve(first).pseudonym
+    assert other.scan_research_id != linkage.resolve(first).scan_research_id
+    stranger = replace(first, patient_id="PLANTED-MRN-78", study_uid="1.2.4")
+    assert linkage.resolve(stranger).scan_research_id != linkage.resolve(first).scan_research_id
+    assert linkage.counts() == (2, 3)
+
+
+def test_a_linkage_of_the_first_release_is_carried_over(tmp_path):
+    folder = Path(engine.__file__).parent / "sql" / "linkage"
+    linkage = Linkage(tmp_path / "linkage.db", KEY)
+    database = linkage._engine._database()
+    database.conn.executescript((folder / "0001_subjects.sql").read_text())
+    database.execute("CREATE TABLE migration (name TEXT PRIMARY KEY)")
+    database.execute("INSERT INTO migration VALUES ('0001_subjects.sql')")
+    blinds = linkage._blinds(ZOE)
+    with linkage._engine.write():
+        before = linkage._add(ZOE, blinds)
+    linkage.open()
+    assert linkage.resolve(replace(ZOE, sex="F")) == before
+    assert linkage.counts() == (1, 1)
+
+
 def test_numbers_and_pseudonyms_have_the_contracts_shape(linkage):
     for number in range(50):
-        subject = linkage.resolve(Identity(f"P{number}", "", "1.2.3"))
+        subject = linkage.resolve(Identity(f"P{number}", "", f"1.2.{number}"))
         assert re.fullmatch(r"[1-9][0-9]{11}", subject.scan_research_id)
         assert re.fullmatch(r"[A-Za-z][A-Za-z0-9]{7,31}", subject.pseudonym)
 
@@ -75,10 +138,11 @@ def test_pseudonyms_are_a_function_of_the_secret_alone(secret):
 
 
 def test_nothing_identified_lies_in_the_files(linkage, tmp_path):
-    linkage.resolve(ZOE)
+    planted = replace(ZOE, visit="PLANTED-DAY", sex="PLANTED-SEX", birth_date="PLANTED-DATE")
+    linkage.resolve(planted)
     linkage.close()
     raw = b"".join(path.read_bytes() for path in tmp_path.iterdir())
-    for word in (ZOE.patient_id, ZOE.issuer, ZOE.study_uid):
+    for word in (ZOE.patient_id, ZOE.issuer, ZOE.study_uid, planted.visit, planted.sex, planted.birth_date):
         assert word.encode() not in raw
 
 

@@ -1,6 +1,8 @@
+import dataclasses
 import errno
 import os
 import stat
+import subprocess
 from collections import Counter
 from contextlib import contextmanager, suppress
 from datetime import date
@@ -8,12 +10,15 @@ from pathlib import PurePosixPath
 
 import pytest
 from doubles import VISIT, clean
+from visiting import approve
 
 from scp.db.index import Delivery, Index
 from scp.layouts import LAYOUTS
 from scp.outcome import Failure, Outcome
+from scp.state import State
 from scp.steward import publish
-from scp.steward.publish import Publisher
+from scp.steward.manifest import Manifests
+from scp.steward.publish import Publisher, close_day
 from scp.store import files
 from scp.store.staging import Staging
 
@@ -33,7 +38,7 @@ def index(tmp_path):
 def publisher(tmp_path, index):
     staging = Staging(tmp_path / "export")
     staging.prepare()
-    return Publisher(tmp_path / "export", staging, index, LAYOUTS["dated"], lambda: TODAY)
+    return Publisher(tmp_path / "export", staging, index, LAYOUTS["dated"], today=lambda: TODAY)
 
 
 def store(publisher, instance):
@@ -43,6 +48,11 @@ def store(publisher, instance):
         files.place(folder, name, instance.parts, instance.digest)
     publisher.index.record(instance, None, name, delivery)
     return delivery
+
+
+def publish_(publisher, delivery):
+    approve(publisher.index, delivery)
+    return publisher.publish(delivery)
 
 
 def tree(root):
@@ -58,7 +68,7 @@ def visit_tree(*names):
 def test_a_visit_appears_whole_with_its_marker(publisher):
     store(publisher, clean(1))
     store(publisher, clean(2))
-    assert publisher.publish(FIRST) == PLACE
+    assert publish_(publisher, FIRST) == PLACE
     assert tree(publisher.export) == visit_tree("1.dcm", "2.dcm")
     assert publisher.index.state(FIRST) == "published"
     assert sorted(path.name for path in publisher.staging.root.iterdir()) == [".publishing"]
@@ -66,7 +76,7 @@ def test_a_visit_appears_whole_with_its_marker(publisher):
 
 def test_the_world_reads_nothing(publisher):
     store(publisher, clean(1))
-    publisher.publish(FIRST)
+    publish_(publisher, FIRST)
     for path in publisher.export.rglob("*"):
         if ".tmp" not in path.parts:
             assert stat.S_IMODE(path.stat().st_mode) == (0o750 if path.is_dir() else 0o640)
@@ -75,42 +85,49 @@ def test_the_world_reads_nothing(publisher):
 def test_a_second_visit_joins_the_day(publisher):
     store(publisher, clean(1))
     store(publisher, clean(1, visit="999999999999"))
-    publisher.publish(FIRST)
-    assert publisher.publish(Delivery("999999999999", 1)) == PLACE.with_name("999999999999")
+    publish_(publisher, FIRST)
+    assert publish_(publisher, Delivery("999999999999", 1)) == PLACE.with_name("999999999999")
     assert len(tree(publisher.export)) == 4
 
 
 def test_late_instances_join_the_visit_on_the_same_day(publisher):
     store(publisher, clean(1))
-    publisher.publish(FIRST)
+    publish_(publisher, FIRST)
     second = store(publisher, clean(2))
-    assert publisher.publish(second) == PLACE
+    assert publish_(publisher, second) == PLACE
     assert tree(publisher.export) == visit_tree("1.dcm", "2.dcm")
 
 
 def test_late_instances_on_a_later_day_never_touch_the_past(publisher, tmp_path):
     store(publisher, clean(1))
-    publisher.publish(FIRST)
+    publish_(publisher, FIRST)
     before = {path: path.stat().st_mtime_ns for path in (publisher.export / PLACE.parent).rglob("*")}
     second = store(publisher, clean(2))
-    tomorrow = Publisher(
-        publisher.export, publisher.staging, publisher.index, publisher.layout, lambda: date(2031, 2, 4)
-    )
-    assert tomorrow.publish(second) == PurePosixPath("DICOM/2031/20310204", VISIT)
+    tomorrow = dataclasses.replace(publisher, today=lambda: date(2031, 2, 4))
+    assert publish_(tomorrow, second) == PurePosixPath("DICOM/2031/20310204", VISIT)
     assert {path: path.stat().st_mtime_ns for path in (publisher.export / PLACE.parent).rglob("*")} == before
 
 
 def test_nothing_is_published_while_a_worker_adds(publisher):
     store(publisher, clean(1))
     with publisher.staging.adding(FIRST.folder):
-        assert publisher.publish(FIRST) is None
-    assert publisher.index.state(FIRST) == "receiving"
+        assert publish_(publisher, FIRST) is None
+    assert publisher.index.state(FIRST) == "approved"
     assert publisher.publish(FIRST) == PLACE
+
+
+def test_nothing_is_published_that_nobody_approved(publisher):
+    store(publisher, clean(1))
+    assert publisher.publish(FIRST) is None
+    approve(publisher.index, FIRST)
+    store(publisher, clean(2))  # and so it is not approved any more
+    assert publisher.publish(FIRST) is None
+    assert tree(publisher.export) == []
 
 
 def test_nothing_is_published_twice(publisher):
     store(publisher, clean(1))
-    publisher.publish(FIRST)
+    publish_(publisher, FIRST)
     assert publisher.publish(FIRST) is None
     assert publisher.resume(FIRST, str(PLACE)) is None
 
@@ -118,7 +135,7 @@ def test_nothing_is_published_twice(publisher):
 def test_files_never_acknowledged_are_set_aside_not_published_nor_deleted(publisher):
     store(publisher, clean(1))
     (publisher.staging.root / FIRST.folder / "orphan.dcm").write_bytes(b"orphan")
-    publisher.publish(FIRST)
+    publish_(publisher, FIRST)
     assert tree(publisher.export) == visit_tree("1.dcm")
     assert (publisher.staging.root / "unclaimed" / "orphan.dcm").read_bytes() == b"orphan"
 
@@ -156,21 +173,22 @@ def test_a_crash_at_every_call_is_finished_by_the_next_round(tmp_path_factory, a
         index.open("node")
         staging = Staging(root / "export")
         staging.prepare()
-        publisher = Publisher(root / "export", staging, index, LAYOUTS["dated"], lambda: TODAY)
+        publisher = Publisher(root / "export", staging, index, LAYOUTS["dated"], today=lambda: TODAY)
         delivery, names = FIRST, ["1.dcm", "2.dcm"]
         if already:
             store(publisher, clean(9))
-            publisher.publish(FIRST)
+            publish_(publisher, FIRST)
             delivery, names = Delivery(VISIT, 2), ["1.dcm", "2.dcm", "9.dcm"]
         store(publisher, clean(1))
         store(publisher, clean(2))
+        approve(index, delivery)
         with suppress(Crash, Failure), fault_at(nth, error) as calls:
             publisher.publish(delivery)
         days = [path for path in (root / "export").glob("DICOM/*/*") if not any(path.iterdir())]
         assert days == [], f"an empty day after call {nth}"
-        for entry in index.in_state("publishing"):
+        for entry in index.in_state(State.PUBLISHING):
             publisher.resume(entry.delivery, entry.path)
-        if index.state(delivery) == "receiving":
+        if index.state(delivery) == "approved":
             publisher.publish(delivery)
         assert index.state(delivery) == "published", nth
         assert tree(root / "export") == visit_tree(*names), nth
@@ -184,6 +202,7 @@ def test_a_crash_at_every_call_is_finished_by_the_next_round(tmp_path_factory, a
 
 def test_a_publication_begun_yesterday_and_never_seen_goes_to_today(publisher, monkeypatch):
     store(publisher, clean(1))
+    approve(publisher.index, FIRST)
     publisher.index.begin_publishing(FIRST, "DICOM/2031/20310202/" + VISIT)
     assert publisher.resume(FIRST, "DICOM/2031/20310202/" + VISIT) == PLACE
     assert tree(publisher.export) == visit_tree("1.dcm")
@@ -192,18 +211,18 @@ def test_a_publication_begun_yesterday_and_never_seen_goes_to_today(publisher, m
 def test_a_failed_disk_says_so(publisher, monkeypatch):
     store(publisher, clean(1))
 
-    def broken(_path):
+    def broken(_path, _group):
         raise OSError(errno.EIO, "EIO")
 
     monkeypatch.setattr(publish, "_write_ready", broken)
     with pytest.raises(Failure) as caught:
-        publisher.publish(FIRST)
+        publish_(publisher, FIRST)
     assert caught.value.outcome is Outcome.STORAGE_FAULT
     assert publisher.index.state(FIRST) == "publishing"
 
 
-def test_a_row_that_comes_at_the_last_moment_finds_its_file(publisher, monkeypatch):
-    """Its worker gave up waiting for the index writer and holds no lock; the delivery is closed only after the row."""
+def test_a_row_that_comes_at_the_last_moment_is_looked_at_first(publisher, monkeypatch):
+    """Its worker gave up waiting for the index writer and holds no lock; what was approved was less than there is."""
     store(publisher, clean(1))
     late = clean(2)
     with publisher.staging.adding(FIRST.folder) as folder:
@@ -214,8 +233,64 @@ def test_a_row_that_comes_at_the_last_moment_finds_its_file(publisher, monkeypat
         publisher.index.record(late, None, "2.dcm", delivery)
         return close(delivery, path)
 
-    monkeypatch.setattr(publisher.index, "begin_publishing", after_the_row)
-    assert publisher.publish(FIRST) == PLACE
+    with monkeypatch.context() as patch:
+        patch.setattr(publisher.index, "begin_publishing", after_the_row)
+        assert publish_(publisher, FIRST) is None
+    assert publisher.index.state(FIRST) == "receiving"
+    assert publish_(publisher, FIRST) == PLACE
     assert tree(publisher.export) == visit_tree("1.dcm", "2.dcm")
     with pytest.raises(Failure, match="was being published"):
         publisher.index.record(clean(3), None, "3.dcm", FIRST)
+
+
+def test_what_is_published_belongs_to_the_data_factorys_group(publisher, monkeypatch):
+    given = {}
+    monkeypatch.setattr(
+        os, "chown", lambda path, owner, group: given.update({PurePosixPath(path).name: (owner, group)})
+    )
+    monkeypatch.setattr(os, "fchown", lambda _descriptor, owner, group: given.update({".ready": (owner, group)}))
+    store(publisher, clean(1))
+    factory = dataclasses.replace(publisher, group=1011)
+    assert publish_(factory, FIRST) == PLACE
+    assert set(given) == {"1.dcm", ".ready", f"{VISIT}-1", f"{VISIT}-1.out", "DICOM", "2031", "20310203"}
+    assert {*given.values()} == {(-1, 1011)}  # the folder of the delivery is renamed, the shell is gone
+
+
+def test_the_manifest_lists_what_is_in_the_tree_and_stands_outside(publisher, tmp_path):
+    store(publisher, clean(1))
+    store(publisher, clean(2))
+    manifests = Manifests(tmp_path / "manifests")
+    publish_(dataclasses.replace(publisher, manifests=manifests), FIRST)
+    check = ["sha256sum", "--check", "--strict", "--quiet", manifests.path(FIRST)]
+    assert subprocess.run(check, cwd=publisher.export, check=False).returncode == 0
+    assert len(manifests.path(FIRST).read_text().splitlines()) == 2
+    (publisher.export / PLACE / "1.dcm").write_bytes(b"changed")
+    done = subprocess.run(check, cwd=publisher.export, check=False, capture_output=True)
+    assert done.returncode == 1
+
+
+def test_a_closed_day_is_a_past_day(publisher):
+    store(publisher, clean(1))
+    assert not close_day(publisher.export, publisher.staging, PLACE.parent)  # there is no such day, and none is made
+    assert tree(publisher.export) == []
+    publish_(publisher, FIRST)
+    assert close_day(publisher.export, publisher.staging, PLACE.parent)
+    closed = tree(publisher.export)
+    assert str(PLACE.parent / ".ready") in closed
+    second = store(publisher, clean(2))
+    assert publish_(publisher, second) is None
+    assert (tree(publisher.export), publisher.index.state(second)) == (closed, "approved")
+    tomorrow = dataclasses.replace(publisher, today=lambda: date(2031, 2, 4))
+    assert tomorrow.publish(second) == PurePosixPath("DICOM/2031/20310204", VISIT)
+
+
+def test_a_publication_that_was_begun_does_not_join_a_closed_day_either(publisher):
+    store(publisher, clean(1, visit="999999999999"))
+    publish_(publisher, Delivery("999999999999", 1))
+    store(publisher, clean(1))
+    approve(publisher.index, FIRST)
+    publisher.index.begin_publishing(FIRST, str(PLACE))
+    close_day(publisher.export, publisher.staging, PLACE.parent)
+    assert publisher.resume(FIRST, str(PLACE)) is None
+    tomorrow = dataclasses.replace(publisher, today=lambda: date(2031, 2, 4))
+    assert tomorrow.resume(FIRST, str(PLACE)) == PurePosixPath("DICOM/2031/20310204", VISIT)

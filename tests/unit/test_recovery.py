@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pyrage import decrypt, x25519
 from rich.console import Console
 from typer.testing import CliRunner
+from visiting import approve
 from writing import writing
 
 from scp import build, cli, log
@@ -23,6 +24,7 @@ from scp.config import Config
 from scp.db.index import Delivery, Index
 from scp.outcome import Failure, Outcome
 from scp.recovery.orphan import NotOursError, Orphan
+from scp.state import State
 from scp.verify import Kind
 
 
@@ -225,7 +227,8 @@ def test_a_sealed_original_without_a_row_is_listed(config, index):
 
 def test_a_publication_is_finished_before_anybody_is_served(config, index):
     push(config, unlike(1))
-    (begun,) = index.in_state("receiving")
+    (begun,) = index.in_state(State.RECEIVING)
+    approve(index, begun.delivery)
     index.begin_publishing(begun.delivery, f"DICOM/2031/20310203/{begun.delivery.scan_research_id}")
     assert start(config).recovered.resumed == 1
     assert index.state(begun.delivery) == "published"

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 from doubles import VISIT, clean
+from visiting import approve
 
 from scp.db.index import Delivery, Index
 from scp.layouts import LAYOUTS
@@ -38,7 +39,7 @@ def staging(tmp_path):
 
 @pytest.fixture
 def publisher(index, staging):
-    return Publisher(staging.root.parent, staging, index, LAYOUTS["dated"], lambda: date(2031, 2, 3))
+    return Publisher(staging.root.parent, staging, index, LAYOUTS["dated"], today=lambda: date(2031, 2, 3))
 
 
 @pytest.fixture
@@ -64,6 +65,7 @@ def store(index, staging):
 def tree(publisher, store, tmp_path, index):
     """A published visit of two, a visit that receives, a sealed original; the export folder."""
     delivery = [store(clean(1)), store(clean(2))][0]
+    approve(index, delivery)
     publisher.publish(delivery)
     store(clean(1, visit=OTHER, sop_instance_uid="2.25.99"))
     index.record_quarantine("abc", SEALED, b"print", 5)
@@ -176,6 +178,7 @@ def test_markers(looked, tree):
 
 
 def test_a_publication_that_was_begun(looked, index):
+    approve(index, Delivery(OTHER, 1))
     index.begin_publishing(Delivery(OTHER, 1), "DICOM/2031/20310203/" + OTHER)
     kinds = {kind for kind, _ in found(looked)}
     assert kinds == {Kind.UNFINISHED, Kind.MISSING, Kind.ORPHAN}  # it is in neither place whole

@@ -45,34 +45,72 @@ INSERT INTO visit (scan_research_id, pseudonym, created_at) VALUES (:scan_resear
 ON CONFLICT DO NOTHING
 
 -- name: open_delivery
-SELECT scan_research_id, number FROM delivery WHERE scan_research_id = :scan_research_id AND state = 'receiving'
+SELECT scan_research_id, number FROM delivery
+WHERE scan_research_id = :scan_research_id
+  AND state IN ('receiving', 'reopened', 'quiet', 'checked', 'held', 'quarantined', 'rejected', 'approved')
 
 -- name: last_delivery
 SELECT COALESCE(MAX(number), 0) AS number FROM delivery WHERE scan_research_id = :scan_research_id
 
 -- name: add_delivery
 INSERT INTO delivery (scan_research_id, number, state, first_arrival, last_arrival)
-VALUES (:scan_research_id, :number, 'receiving', :now, :now)
+VALUES (:scan_research_id, :number, CASE WHEN :number > 1 THEN 'reopened' ELSE 'receiving' END, :now, :now)
 
 -- name: delivery_state
 SELECT state FROM delivery WHERE scan_research_id = :scan_research_id AND number = :number
 
 -- name: touch_delivery
-UPDATE delivery SET last_arrival = :now
-WHERE scan_research_id = :scan_research_id AND number = :number AND state = 'receiving'
+UPDATE delivery SET
+    last_arrival = :now,
+    calling = CASE
+        WHEN :calling = '' THEN calling
+        WHEN calling IS NULL THEN :calling
+        WHEN REPLACE('\' || calling || '\', '\' || :calling || '\', '') <> '\' || calling || '\' THEN calling
+        ELSE calling || '\' || :calling
+    END
+WHERE scan_research_id = :scan_research_id AND number = :number AND state IN ('receiving', 'reopened')
+
+-- name: reopen_delivery
+UPDATE delivery SET
+    last_arrival = :now,
+    state = CASE WHEN number > 1 THEN 'reopened' ELSE 'receiving' END,
+    calling = CASE
+        WHEN :calling = '' THEN calling
+        WHEN calling IS NULL THEN :calling
+        WHEN REPLACE('\' || calling || '\', '\' || :calling || '\', '') <> '\' || calling || '\' THEN calling
+        ELSE calling || '\' || :calling
+    END
+WHERE scan_research_id = :scan_research_id AND number = :number
+  AND state IN ('quiet', 'checked', 'held', 'quarantined', 'rejected', 'approved')
+
+-- name: add_entered
+INSERT INTO delivery_entered (scan_research_id, number, state, why, entered_at)
+SELECT scan_research_id, number, state, :why, :now FROM delivery
+WHERE scan_research_id = :scan_research_id AND number = :number
+
+-- name: enter_state
+UPDATE delivery SET state = :state
+WHERE scan_research_id = :scan_research_id AND number = :number AND state = :before AND last_arrival = :last_arrival
+
+-- name: was_in_state
+SELECT 1 FROM delivery_entered WHERE scan_research_id = :scan_research_id AND number = :number AND state = :state
 
 -- name: quiet_deliveries
-SELECT d.scan_research_id, d.number, d.state, d.path, d.last_arrival
+SELECT d.scan_research_id, d.number, d.state, d.path, d.last_arrival, d.calling
 FROM delivery AS d
-WHERE d.state = 'receiving' AND d.last_arrival <= :before
+WHERE d.state IN ('receiving', 'reopened') AND d.last_arrival <= :before
   AND EXISTS (
       SELECT 1 FROM instance AS i WHERE i.scan_research_id = d.scan_research_id AND i.delivery = d.number
   )
 ORDER BY d.last_arrival
 
 -- name: deliveries_in_state
-SELECT scan_research_id, number, state, path, last_arrival FROM delivery WHERE state = :state
+SELECT scan_research_id, number, state, path, last_arrival, calling FROM delivery WHERE state = :state
 ORDER BY scan_research_id, number
+
+-- name: deliveries_of_visit
+SELECT scan_research_id, number, state, path, last_arrival, calling FROM delivery
+WHERE scan_research_id = :scan_research_id ORDER BY number
 
 -- name: delivery_files
 SELECT file_name, digest, size FROM instance
@@ -83,7 +121,7 @@ SELECT file_name FROM instance WHERE scan_research_id = :scan_research_id AND de
 
 -- name: begin_publishing
 UPDATE delivery SET state = 'publishing', path = :path
-WHERE scan_research_id = :scan_research_id AND number = :number AND state IN ('receiving', 'publishing')
+WHERE scan_research_id = :scan_research_id AND number = :number AND state IN ('approved', 'publishing')
 
 -- name: finish_publishing
 UPDATE delivery SET state = 'published', published_at = :now
@@ -99,12 +137,22 @@ WHERE d.number = (SELECT MAX(l.number) FROM delivery AS l WHERE l.scan_research_
 ORDER BY d.last_arrival DESC, v.scan_research_id
 
 -- name: visit_deliveries
-SELECT d.number, d.state, d.path, d.first_arrival, d.last_arrival, d.published_at, COUNT(i.sop_instance_uid) AS instances
+SELECT d.number, d.state, d.path, d.calling, d.first_arrival, d.last_arrival, d.published_at,
+       COUNT(i.sop_instance_uid) AS instances
 FROM delivery AS d
 LEFT JOIN instance AS i ON i.scan_research_id = d.scan_research_id AND i.delivery = d.number
 WHERE d.scan_research_id = :scan_research_id
-GROUP BY d.number, d.state, d.path, d.first_arrival, d.last_arrival, d.published_at
+GROUP BY d.number, d.state, d.path, d.calling, d.first_arrival, d.last_arrival, d.published_at
 ORDER BY d.number
+
+-- name: visit_states
+SELECT number, state, entered_at, why FROM (
+    SELECT number, CASE WHEN number > 1 THEN 'reopened' ELSE 'receiving' END AS state, first_arrival AS entered_at,
+           'first arrival' AS why, 0 AS later
+    FROM delivery WHERE scan_research_id = :scan_research_id
+    UNION ALL
+    SELECT number, state, entered_at, why, 1 AS later FROM delivery_entered WHERE scan_research_id = :scan_research_id
+) AS entered ORDER BY number, entered_at, later
 
 -- name: visit_series
 SELECT series_uid, sop_class_uid, transfer_syntax, recipe, COUNT(*) AS instances, SUM(size) AS bytes

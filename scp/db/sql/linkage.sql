@@ -21,8 +21,26 @@ UPDATE visit SET blind = :blind, identity = :identity WHERE scan_research_id = :
 
 -- name: visit
 SELECT s.pseudonym, s.secret, v.scan_research_id
+FROM visit AS v
+JOIN subject AS s ON s.pseudonym = v.pseudonym
+JOIN study AS t ON t.blind = :study AND t.subject = :subject
+WHERE v.blind = :visit AND s.blind = :subject
+  AND (:sex IS NULL OR t.sex = :sex) AND (:birth_date IS NULL OR t.birth_date = :birth_date)
+
+-- name: known_visit
+SELECT s.pseudonym, s.secret, v.scan_research_id
 FROM visit AS v JOIN subject AS s ON s.pseudonym = v.pseudonym
 WHERE v.blind = :visit AND s.blind = :subject
+
+-- name: add_study
+INSERT INTO study (blind, subject) VALUES (:study, :subject)
+ON CONFLICT DO NOTHING
+
+-- name: know_study
+UPDATE study SET sex = COALESCE(sex, :sex), birth_date = COALESCE(birth_date, :birth_date)
+WHERE blind = :study AND subject = :subject
+  AND (sex IS NULL OR :sex IS NULL OR sex = :sex)
+  AND (birth_date IS NULL OR :birth_date IS NULL OR birth_date = :birth_date)
 
 -- name: subject
 SELECT pseudonym, secret FROM subject WHERE blind = :subject

@@ -1,0 +1,70 @@
+"""The exporter's round: what was published is offered to each export, and what is due is made, one after the other."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+
+from scp import log
+from scp.db.exports import Due, Ledger
+from scp.exports import EXPORTS, ExportError, Surroundings, Visit
+from scp.metrics import Metrics
+from scp.outcome import Failure
+
+_logger = log.get("exports")
+
+_OVERLAP_SECONDS = 60.0
+"""How far the exporter looks back: a delivery's moment is taken before it is committed."""
+
+
+@dataclass(slots=True)
+class Exporter:
+    """Makes the configured exports in a process of its own; one that fails holds up neither others nor publishing."""
+
+    ledger: Ledger
+    names: Sequence[str]
+    where: Surroundings
+    metrics: Metrics
+    now: Callable[[], float] = time.time
+    _since: float = field(default=0.0, init=False)
+
+    def run(self, stop: Event, pause_seconds: float, alive: Callable[[], None] = lambda: None) -> None:
+        """Go round until told to stop, calling `alive` each time."""
+        while not stop.wait(pause_seconds):
+            alive()
+            self.round(stop, alive)
+
+    def round(self, stop: Event | None = None, alive: Callable[[], None] = lambda: None) -> int:
+        """One round; how many exports were made. At the first one everything ever published is looked at."""
+        made = 0
+        try:
+            start = self.now()
+            for name in self.names:
+                self.ledger.offer(name, self._since)
+            self._since = start - _OVERLAP_SECONDS
+            for due in self.ledger.due():
+                if stop is not None and stop.is_set():
+                    break
+                alive()
+                made += self._make(due)
+        except Failure as failure:
+            _logger.error("round_failed", outcome=failure.outcome.label, why=failure.why)
+        return made
+
+    def _make(self, due: Due) -> bool:
+        if due.name not in self.names:
+            return False  # it was configured once; it waits until it is again
+        visit = Visit(due.scan_research_id, due.number, Path(self.where.root, due.path))
+        try:
+            EXPORTS[due.name](visit, self.where)
+        except (ExportError, Failure) as error:
+            why = error.why if isinstance(error, Failure) else str(error)
+            again = self.ledger.failed(due, why)
+            self.metrics.exports.labels(due.name, "failed").inc()
+            _logger.error("export_failed", name=due.name, visit=due.scan_research_id, why=why, state=str(again))
+            return False
+        self.ledger.done(due)
+        self.metrics.exports.labels(due.name, "done").inc()
+        _logger.info("exported", name=due.name, visit=due.scan_research_id)
+        return True

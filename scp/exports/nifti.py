@@ -1,0 +1,105 @@
+"""NIFTI/<yyyy>/<yyyymmdd>/<visit>: a volume of each series and beside it the attributes that the contract names."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from scp.exports.visit import ExportError, Surroundings, Visit
+from scp.steward.gates.converted import program
+from scp.steward.gates.mandatory import EITHER, MANDATORY
+from scp.steward.headers import Header
+from scp.steward.publish import OWN, READY
+from scp.store.files import FILE_MODE, FOLDER_MODE, answerable, make_folder, sync_folder
+
+SECONDS = 1800.0
+KEPT = (*MANDATORY, *(keyword for pair in EITHER for keyword in pair), "PatientSex", "Modality", "SliceThickness")
+PHYSICS = (
+    "MagneticFieldStrength", "Manufacturer", "ManufacturersModelName", "EchoTime", "RepetitionTime", "InversionTime",
+    "FlipAngle", "PixelBandwidth", "EchoTrainLength", "PercentPhaseFOV", "PercentSampling", "PhaseEncodingSteps",
+    "SpacingBetweenSlices", "MRAcquisitionType", "ScanningSequence", "SequenceVariant", "ImageType",
+    "ImageOrientationPatientDICOM", "PhaseEncodingDirection", "SliceTiming", "TotalReadoutTime",
+    "EffectiveEchoSpacing", "ConversionSoftware", "ConversionSoftwareVersion",
+)  # fmt: skip
+"""What is taken over from dcm2niix's own sidecar; no other of its fields passes."""
+
+
+def nifti(visit: Visit, where: Surroundings) -> None:
+    """Convert in a folder of its own, then one rename and the marker; what stood there before is replaced.
+
+    Raises ExportError when dcm2niix is missing, fails, takes half an hour, or makes nothing.
+    """
+    headers, work = visit.headers(), where.work / f"nifti-{visit.scan_research_id}-{visit.number}"
+    today = where.today()
+    target = where.root / "NIFTI" / f"{today:%Y}" / f"{today:%Y%m%d}" / visit.scan_research_id
+    with answerable("a visit's volumes"):
+        shutil.rmtree(work, ignore_errors=True)  # a killed exporter's
+        make_folder(work)
+        _convert(visit, work)
+        for sidecar in sorted(work.glob("*.json")):
+            _describe(sidecar, headers)
+        _close(work, where.group)
+        _place(work, target, where.group)
+
+
+def _convert(visit: Visit, work: Path) -> None:
+    found = program()
+    if found is None:
+        raise ExportError("dcm2niix is not installed")
+    command = [found, "-b", "y", "-ba", "y", "-z", "n", "-f", f"{visit.scan_research_id}_%s"]
+    try:
+        done = subprocess.run(  # noqa: S603  our own words
+            [*command, "-o", str(work), str(visit.folder)], capture_output=True, timeout=SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise ExportError(f"dcm2niix took longer than {SECONDS:g} s") from None
+    if not list(work.glob("*.nii")):
+        raise ExportError(f"dcm2niix made no volume and ended with {done.returncode}")
+
+
+def _describe(sidecar: Path, headers: tuple[Header, ...]) -> None:
+    """The sidecar written anew from two allow-lists: dcm2niix's physics, and the visit's own attributes."""
+    made = json.loads(sidecar.read_text("utf-8"))
+    number = str(made.get("SeriesNumber", ""))
+    header = next((one for one in headers if one.text("SeriesNumber") == number), headers[0])
+    kept: dict[str, Any] = {keyword: made[keyword] for keyword in PHYSICS if keyword in made}
+    kept |= {keyword: _value(header, keyword) for keyword in KEPT if header.values.get(keyword)}
+    sidecar.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", "utf-8")
+
+
+def _value(header: Header, keyword: str) -> Any:  # noqa: ANN401  a text or a list of texts, as JSON has them
+    values = header.values[keyword]
+    return values[0] if len(values) == 1 else list(values)
+
+
+def _close(work: Path, group: int) -> None:
+    """Durable, and for the group only."""
+    for path in sorted(work.iterdir()):
+        if path.suffix not in {".nii", ".json", ".bval", ".bvec"}:
+            path.unlink()
+            continue
+        path.chmod(FILE_MODE)
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    (work / READY).touch(FILE_MODE)
+    for path in (work, *work.iterdir()):
+        if group != OWN:
+            os.chown(path, OWN, group)
+    work.chmod(FOLDER_MODE)
+    sync_folder(work)
+
+
+def _place(work: Path, target: Path, group: int) -> None:
+    missing = [folder for folder in target.parents if not folder.exists()]
+    make_folder(target.parent)
+    if group != OWN:
+        for folder in missing:
+            os.chown(folder, OWN, group)
+    if target.exists():  # made again the same day, because more came or somebody asked
+        old = work.with_name(f"{work.name}.old")
+        target.rename(old)
+        shutil.rmtree(old)
+    work.rename(target)
+    sync_folder(target.parent)

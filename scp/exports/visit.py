@@ -1,0 +1,38 @@
+"""What an export is given: a published visit's folder, and where it may write."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from scp.steward.headers import Header, of_visit
+
+
+class ExportError(Exception):
+    """An export could not be made of a visit; its text is one sentence without any value of the visit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A published visit: the folder holds all its files of that day."""
+
+    scan_research_id: str
+    number: int
+    folder: Path
+
+    def headers(self) -> tuple[Header, ...]:
+        """Of all files in the folder, in the order of their names; raises ExportError where there is none."""
+        files = sorted(path.name for path in self.folder.glob("*.dcm"))
+        if not files:
+            raise ExportError("the published folder is gone, or empty")
+        return of_visit(self.folder, files)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The export root, a folder on the same disk to work in, the group of what is written, and the day."""
+
+    root: Path
+    work: Path
+    group: int
+    today: Callable[[], date] = date.today

@@ -1,0 +1,58 @@
+"""What `build` puts together behind the walk: the steward and the exporter, and what they need of the machine."""
+
+import os
+
+from scp.config import Config, ConfigError
+from scp.db.exports import Ledger
+from scp.db.index import Index
+from scp.exports import Surroundings
+from scp.exports.exporter import Exporter
+from scp.layouts import Layout
+from scp.metrics import Metrics
+from scp.steward.gates.converted import program
+from scp.steward.manifest import Manifests
+from scp.steward.publish import OWN, Publisher
+from scp.steward.steward import Steward
+from scp.store.staging import Staging
+
+
+def check(config: Config) -> None:
+    """Raises ConfigError for a group that the node may not give, and where dcm2niix is wanted and missing."""
+    group_of(config)
+    wanted = "gates.dcm2niix" if config.gates.dcm2niix != "pass" else "exports" if "nifti" in config.exports else ""
+    if wanted and program() is None:
+        raise ConfigError(f"{config.origins.get(wanted, wanted)}: dcm2niix is not installed (pip install dcm2niix)")
+
+
+def group_of(config: Config) -> int:
+    """The group id that published files get, -1 for the node's own; ConfigError for one that the node may not give."""
+    if config.export_group == "own":
+        return OWN
+    group = int(config.export_group)
+    if os.geteuid() != 0 and group not in {os.getegid(), *os.getgroups()}:
+        origin = config.origins.get("export_group", "export_group")
+        raise ConfigError(f"{origin}: the node runs as no member of group {group}")
+    return group
+
+
+def publisher(config: Config, layout: Layout, index: Index) -> Publisher:
+    """What moves visits into the export tree, for the steward and for recovery."""
+    manifests = Manifests(config.manifests)
+    return Publisher(config.export, Staging(config.export), index, layout, manifests, group_of(config))
+
+
+def steward(config: Config, layout: Layout, metrics: Metrics) -> Steward:
+    """The steward, for a process of its own or an operator's command."""
+    index = Index(config.index_path)
+    return Steward(index, publisher(config, layout, index), metrics, config)
+
+
+def ledger(config: Config) -> Ledger:
+    """The exports' rows of the index."""
+    return Ledger(config.index_path)
+
+
+def exporter(config: Config, metrics: Metrics) -> Exporter:
+    """The exporter, for a process of its own."""
+    where = Surroundings(config.export, Staging(config.export).root, group_of(config))
+    return Exporter(ledger(config), config.exports, where, metrics)
