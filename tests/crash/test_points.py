@@ -93,7 +93,7 @@ def late(house):
 def orphaned(house):
     """A file that can be adopted and one that can't."""
     house.live(FIRST, [Kill("worker", "files.folder_synced", everybody=True)])
-    (house.config.export / ".tmp" / "unclaimed").mkdir()
+    (house.config.export / ".tmp" / "unclaimed").mkdir(exist_ok=True)
     (house.config.export / ".tmp" / "unclaimed" / "1_2.dcm").write_bytes(b"torn")
     return ALL
 
