@@ -11,6 +11,8 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode
 from pynetdicom.presentation import build_context
 
+from scp.retrieve.rejection import Rejections
+
 VERIFICATION = "1.2.840.10008.1.1"
 SECONDS = 10.0
 FRAGMENT = 4096  # no peer takes less, and a phantom has several
@@ -31,8 +33,7 @@ class Peer(NamedTuple):
 
 def rejects(peer: Peer) -> bool:
     """Whether the peer rejects the association; raises ProbeError where nobody answers."""
-    association = _associate(peer, VERIFICATION, "1.2.840.10008.1.2")
-    rejected = bool(association.is_rejected)
+    association, rejected = _associate(peer, VERIFICATION, "1.2.840.10008.1.2")
     if association.is_established:
         association.release()
     elif not rejected:
@@ -75,15 +76,18 @@ def begin_store(peer: Peer, instance: Dataset) -> None:
 
 
 def _established(peer: Peer, sop_class: str, syntax: str) -> Association:
-    association = _associate(peer, sop_class, syntax)
+    association, rejected = _associate(peer, sop_class, syntax)
     if not association.is_established:
-        did = "rejects the association" if association.is_rejected else "does not answer, or accepts nothing of it"
+        did = "rejects the association" if rejected else "does not answer, or accepts nothing of it"
         raise ProbeError(f"{peer.called} at {peer.host}:{peer.port} {did}")
     return association
 
 
-def _associate(peer: Peer, sop_class: str, syntax: str) -> Association:
+def _associate(peer: Peer, sop_class: str, syntax: str) -> tuple[Association, bool]:
+    """The association, and whether the peer rejected it."""
+    rejections = Rejections()
     entity = AE(ae_title=peer.calling)
     entity.requested_contexts = [build_context(sop_class, syntax)]
     entity.connection_timeout = entity.acse_timeout = entity.dimse_timeout = SECONDS
-    return entity.associate(peer.host, peer.port, ae_title=peer.called)
+    association = entity.associate(peer.host, peer.port, ae_title=peer.called, evt_handlers=[rejections.handler])
+    return association, bool(rejections)

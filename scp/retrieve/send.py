@@ -11,6 +11,8 @@ from pynetdicom.association import Association
 from pynetdicom.events import Event
 from pynetdicom.presentation import PresentationContext, build_context
 
+from scp.retrieve.rejection import Rejections
+
 _CONTEXTS = 128  # PS3.8 7.1.1.13: the odd numbers from 1 to 255
 
 
@@ -58,11 +60,13 @@ def _send(
     """Send what has no status yet, and append each that comes."""
     host, port, called = peer
     connected: list[socket.socket] = []
+    rejections = Rejections()
     opened = (evt.EVT_CONN_OPEN, _opened, [connected])
-    association = entity.associate(host, port, ae_title=called, evt_handlers=[opened])
+    association = entity.associate(host, port, ae_title=called, evt_handlers=[opened, rejections.handler])
     try:
         if not association.is_established:
-            raise SendError(f"{called} at {host}:{port} {_refusal(association) if connected else 'cannot be reached'}")
+            did = f"{'rejected' if rejections else 'aborted'} the association" if connected else "cannot be reached"
+            raise SendError(f"{called} at {host}:{port} {did}")
         for status in _statuses(association, instances, len(statuses)):
             statuses.append(status)
             if progress is not None:
@@ -98,10 +102,6 @@ def _statuses(association: Association, instances: Sequence[Dataset | Path], don
         if "Status" not in response:
             raise SendError(f"the association ended after {count} of {len(instances)} instances")
         yield int(response.Status)
-
-
-def _refusal(association: Association) -> str:
-    return "rejected the association" if association.is_rejected else "aborted the association"
 
 
 def _close(association: Association, connected: list[socket.socket]) -> None:
