@@ -73,7 +73,8 @@ def test_it_takes_what_is_well_formed(pushed: Pushed) -> None:
     refused = {name for name, status in pushed.statuses.items() if status != SUCCESS}
     plan = plan_of(pushed.recipe)
     refusable = {name for name, place in PLACES.items() if place.broken or place.refusable or is_kept(place, plan)}
-    assert refused <= refusable
+    other_person = {"text: IssuerOfPatientID"}  # all are of one study, and this one says that it is somebody else's
+    assert refused <= refusable | other_person
     assert len(refused) < 0.2 * len(pushed.statuses)
     assert refused
     assert {pushed.statuses[name] for name in refused} <= {outcome.status for outcome in Outcome if outcome.quarantined}
