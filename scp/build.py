@@ -112,7 +112,10 @@ def intake(node: Node, metrics: Metrics) -> Intake:
         identity=whose(node.plan.identity, config.grouping),
         deidentify=node.plan.deidentify,
         linkage=Linkage(config.linkage_path, node.keys.linkage),
-        index=Index(config.index_path, lambda engine: FreeCommit(engine, WriterCommit(config.index_socket))),
+        index=Index(
+            config.index_path,
+            lambda engine: FreeCommit(engine, WriterCommit(config.index_socket), metrics.commit_rows.observe),
+        ),
         staging=Staging(config.export),
         quarantine=Quarantine(config.quarantine, node.keys.officer),
         metrics=metrics,

@@ -119,7 +119,7 @@ def _declare(registry: CollectorRegistry, value_class: Any, slot: _Slot) -> Metr
             ),
             step_seconds=_steps(own),
             commit_rows=Histogram(
-                "cloakroom_commit_rows", "Rows that the index writer committed together.", registry=own, buckets=ROWS
+                "cloakroom_commit_rows", "Rows committed together, by whoever did it.", registry=own, buckets=ROWS
             ),
             published_visits=Counter(
                 "cloakroom_published_visits_total", "Visits published, late arrivals included.", registry=own

@@ -305,10 +305,11 @@ class Asked:
 
 
 def test_who_finds_nobody_writing_commits_for_itself(path):
-    engine, writer = Engine(path, "index"), Asked()
-    free = FreeCommit(engine, writer)
+    engine, writer, told = Engine(path, "index"), Asked(), []
+    free = FreeCommit(engine, writer, told.append)
     assert outcome(free(instance())) == "STORED"
     assert not writer.writes
+    assert told == [1]
     assert stored(path) == 1
     free.close()
     engine.close()
@@ -316,11 +317,12 @@ def test_who_finds_nobody_writing_commits_for_itself(path):
 
 
 def test_who_finds_somebody_writing_hands_over_and_leaves_the_lock_alone_for_a_while(path, monkeypatch):
-    engine, other, writer = Engine(path, "index"), Engine(path, "index"), Asked()
-    free = FreeCommit(engine, writer)
+    engine, other, writer, told = Engine(path, "index"), Engine(path, "index"), Asked(), []
+    free = FreeCommit(engine, writer, told.append)
     with other.write():
         free(instance("2.25.1"))
         assert writer.writes == [instance("2.25.1")]
+        assert told == []  # the index writer counts its own
     free(instance("2.25.2"))  # the lock is free, but the index writer is given it
     assert writer.writes == [instance("2.25.1"), instance("2.25.2")]
     monkeypatch.setattr(commits, "CROWDED_SECONDS", 0.0)
