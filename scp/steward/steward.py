@@ -4,13 +4,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from threading import Event
 
 from scp import log
 from scp.db.index import Delivery, Index
 from scp.metrics import Metrics
 from scp.outcome import Failure
 from scp.steward.publish import Publisher
+from scp.stop import Stopping
 
 _logger = log.get("steward")
 
@@ -25,7 +25,7 @@ class Steward:
     quiet_seconds: float
     now: Callable[[], float] = time.time
 
-    def run(self, stop: Event, pause_seconds: float, alive: Callable[[], None] = lambda: None) -> None:
+    def run(self, stop: Stopping, pause_seconds: float, alive: Callable[[], None] = lambda: None) -> None:
         """Go round until told to stop, calling `alive` each time; a visit that fails is tried again next time."""
         while not stop.wait(pause_seconds):
             alive()
