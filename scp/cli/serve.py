@@ -25,6 +25,7 @@ from scp.receive.identity import Users
 from scp.receive.negotiation import STORAGE_CLASSES
 from scp.receive.supervisor import Child, Watch, bind, supervise
 from scp.receive.worker import Entrance, run_worker
+from scp.stop import Stop
 
 
 def serve(config: ConfigOption = None) -> None:
@@ -147,21 +148,21 @@ def _writer(node: build.Node, metrics: Metrics, board: Board, slot: int, inbox: 
 
 def _steward(node: build.Node, metrics: Metrics, board: Board, slot: int) -> None:
     metrics.identify(STEWARD)
-    stop = threading.Event()
+    stop = Stop()
     signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
     build.steward(node.config, metrics).run(stop, node.config.steward_seconds, partial(board.beat, slot))
 
 
 def _exporter(node: build.Node, metrics: Metrics, board: Board, slot: int) -> None:
     metrics.identify(EXPORTER)
-    stop = threading.Event()
+    stop = Stop()
     signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
     handover.exporter(node.config, metrics).run(stop, node.config.steward_seconds, partial(board.beat, slot))
 
 
 def _web(current: Current, metrics: Metrics, board: Board, slot: int, status: socket.socket) -> None:
     metrics.identify(WEB)
-    stop = threading.Event()
+    stop = Stop()
     signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
     pages = web.Pages(metrics.registry, signs(current.node, board), token(current.node.config))
 

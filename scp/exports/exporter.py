@@ -4,13 +4,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event
 
 from scp import log
 from scp.db.exports import Due, Ledger
 from scp.exports import EXPORTS, ExportError, Surroundings, Visit
 from scp.metrics import Metrics
 from scp.outcome import Failure
+from scp.stop import Stopping
 
 _logger = log.get("exports")
 
@@ -29,13 +29,13 @@ class Exporter:
     now: Callable[[], float] = time.time
     _since: float = field(default=0.0, init=False)
 
-    def run(self, stop: Event, pause_seconds: float, alive: Callable[[], None] = lambda: None) -> None:
+    def run(self, stop: Stopping, pause_seconds: float, alive: Callable[[], None] = lambda: None) -> None:
         """Go round until told to stop, calling `alive` each time."""
         while not stop.wait(pause_seconds):
             alive()
             self.round(stop, alive)
 
-    def round(self, stop: Event | None = None, alive: Callable[[], None] = lambda: None) -> int:
+    def round(self, stop: Stopping | None = None, alive: Callable[[], None] = lambda: None) -> int:
         """One round; how many exports were made. At the first one everything ever published is looked at."""
         made = 0
         try:

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from threading import Event
 
 from scp import log
 from scp.config import Config
@@ -16,6 +15,7 @@ from scp.steward.gates import Candidate, Finding, Verdict, ask
 from scp.steward.publish import Publisher
 from scp.steward.report import Reports, worst
 from scp.steward.signals import SIGNALS
+from scp.stop import Stopping
 
 WAITING = (State.PUBLISHING, State.APPROVED, State.CHECKED, State.QUIET)
 """States in which the steward has something to do, the ones nearest to the end first."""
@@ -37,7 +37,7 @@ class Steward:
     config: Config
     now: Callable[[], float] = time.time
 
-    def run(self, stop: Event, pause_seconds: float, alive: Callable[[], None] = lambda: None) -> None:
+    def run(self, stop: Stopping, pause_seconds: float, alive: Callable[[], None] = lambda: None) -> None:
         """Go round until told to stop, calling `alive` each time; a visit that fails is tried again next time."""
         while not stop.wait(pause_seconds):
             alive()

@@ -7,10 +7,11 @@ from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from socketserver import BaseServer, TCPServer, ThreadingMixIn
-from threading import BoundedSemaphore, Event, Timer
+from threading import BoundedSemaphore, Timer
 from typing import Any, Final
 
 from scp import log
+from scp.stop import Stopping
 from scp.web.pages import Answer, Pages
 
 CONNECTIONS: Final = 32
@@ -29,7 +30,7 @@ _HEADERS: Final = (
 _logger = log.get("web")
 
 
-def run(listener: socket.socket, pages: Pages, stop: Event, alive: Callable[[], None] = lambda: None) -> None:
+def run(listener: socket.socket, pages: Pages, stop: Stopping, alive: Callable[[], None] = lambda: None) -> None:
     """Serve until `stop` is set, calling `alive` about each second; for a process of its own.
 
     `listener` is bound and listening, and stays open.

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from threading import Event, Thread, Timer
+from threading import Thread, Timer
 from typing import NoReturn
 
 import armed
@@ -33,6 +33,7 @@ from scp.db.writer import run_writer
 from scp.instance import Arrival, Rest
 from scp.metrics import declare
 from scp.outcome import Outcome
+from scp.stop import Stop
 from scp.store import keys
 from scp.verify import Audit, Report
 
@@ -359,7 +360,7 @@ class _Life:
         run_writer(build.writer(self.house.config, self.inbox), lambda: None, lambda _rows: None)
 
     def _steward(self) -> None:
-        stop = Event()
+        stop = Stop()
         signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
         steward = build.steward(self.house.config, declare())
         steward.run(stop, 0.01)
