@@ -56,7 +56,7 @@ def test_a_signal_ends_a_long_wait(stop):
 @settings(max_examples=50, deadline=None)
 @given(microseconds=st.integers(0, 2000))
 def test_a_signal_at_any_moment_of_a_loop_of_short_waits(microseconds):
-    """With an event of `threading` most of these loops would wait for themselves: the handler needs the lock they hold."""
+    """With an event of `threading` most of these loops would wait for themselves: its handler needs a lock."""
     pid = os.fork()
     if not pid:
         stop = Stop()
