@@ -4,6 +4,7 @@ import signal
 import socket
 import sys
 import threading
+from collections import deque
 from dataclasses import replace
 from functools import partial
 
@@ -166,9 +167,17 @@ def _web(current: Current, metrics: Metrics, board: Board, slot: int, status: so
     signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
     pages = web.Pages(metrics.registry, signs(current.node, board), token(current.node.config))
 
+    told: deque[int] = deque()  # the handler may find this thread starting another one, and could start none itself
+
     def renew() -> None:
         if current.renew():
             pages.show(signs(current.node, board))
 
-    signal.signal(signal.SIGHUP, lambda _number, _frame: threading.Thread(target=renew, daemon=True).start())
-    web.run(status, pages, stop, partial(board.beat, slot))
+    def alive() -> None:
+        board.beat(slot)
+        if told:
+            told.clear()
+            threading.Thread(target=renew, daemon=True).start()
+
+    signal.signal(signal.SIGHUP, lambda number, _frame: told.append(number))
+    web.run(status, pages, stop, alive)

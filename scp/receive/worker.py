@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -71,6 +72,7 @@ class Worker:
         self._entrances = {entrance.listener.fileno(): entrance for entrance in entrances}
         self.door = door
         self._changing = threading.Lock()
+        self._renewals: deque[Callable[[FrontDoor], FrontDoor]] = deque()
         self._board = board
         self._slot = slot
         self.drain = Drain()
@@ -86,13 +88,12 @@ class Worker:
             os.write(self._wake_write, b"!")
 
     def renew(self, renew: "Callable[[FrontDoor], FrontDoor]") -> None:
-        """Change the door for who comes next; beside the accepting thread, which is not to wait for it."""
+        """Change the door for who comes next, within BEAT_SECONDS.
 
-        def change() -> None:
-            with self._changing:
-                self.door = renew(self.door)
-
-        threading.Thread(target=change, name="renew", daemon=True).start()
+        The accepting thread sees to it: it may be starting a thread when a signal handler asks, and then the handler
+        could start none.
+        """
+        self._renewals.append(renew)
 
     def serve(self) -> None:
         """Accept until told to leave, then wait for the associations to end as `Drain` tells them."""
@@ -122,12 +123,20 @@ class Worker:
         poll = eager
         while True:
             self._beat()
+            while self._renewals:
+                renewal = (self._renewals.popleft(),)
+                threading.Thread(target=self._change, args=renewal, name="renew", daemon=True).start()
             ready = [fd for fd, _ in poll.poll(BEAT_SECONDS * 1000)]
             if self._wake_read in ready:
                 return
             poll = eager
             if not all(self._accept(self._entrances[fd]) for fd in ready):
                 poll = patient  # a listener that stays readable while nothing can be accepted would spin
+
+    def _change(self, renew: "Callable[[FrontDoor], FrontDoor]") -> None:
+        """Beside the accepting thread, which is not to wait for it."""
+        with self._changing:
+            self.door = renew(self.door)
 
     def _accept(self, entrance: Entrance) -> bool:
         """Take one connection in; False when the process has no room for any."""
