@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help install dev run demo test test-debian test-cluster cluster image sbom lint format bench fuzz crash resend recipes lock clean
+.PHONY: help install dev run demo test test-debian test-cluster cluster image sbom lint format bench fuzz crash resend soak recipes lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -87,6 +87,9 @@ crash: dev ## kill -9 at every failpoint, and power cuts, which need root (KILLS
 
 resend: dev ## re-sends in random order, three in ten cut off, at a real node (SENDS=100000, SEED=1)
 	$(BIN)/python tests/crash/resend.py --sends $(or $(SENDS),100000) --seed $(or $(SEED),1)
+
+soak: dev ## a node at seven tenths of its rate with one fault in a hundred; memory, descriptors, threads (MINUTES=60, SEED=1)
+	$(BIN)/python tests/crash/soak.py --minutes $(or $(MINUTES),60) --seed $(or $(SEED),1) $(if $(PICTURE),--picture $(PICTURE))
 
 recipes: dev ## write the recipes that follow PS3.15 from its tables
 	$(BIN)/python -m scp.deidentify.generate
