@@ -126,21 +126,24 @@ def try_(
         found[_tried(plan, path)] += 1
     rows = [{"outcome": outcome, "why": why, "files": count} for (outcome, why), count in found.most_common()]
     listing(rows, ["outcome", "files", "why"], as_json=as_json, nothing="there are no files in this folder")
-    if set(found) != {_THROUGH}:
+    if not found or any(outcome != _THROUGH for outcome, _ in found):
         raise typer.Exit(NOT_FOUND)
 
 
-_THROUGH = ("de-identified", "")
+_THROUGH = "de-identified"
 
 
 def _tried(plan: Plan, path: Path) -> tuple[str, str]:
+    """The outcome and why: of what comes through, the labels by which its pixels are blanked."""
     try:
-        plan.apply(dry.instance(path), dry.nobody())
+        sent = dry.instance(path)
+        plan.apply(sent, dry.nobody())
+        labels = [label.name for label in plan.pixels.look(sent.dataset)]
     except Failure as failure:
         return failure.outcome.name.lower(), failure.why
     except OSError as error:
         return "unreadable", error.strerror or ""
-    return _THROUGH
+    return _THROUGH, f"regions blanked: {', '.join(labels)}" if labels else ""
 
 
 def _change(change: dry.Change, *, reveal: bool) -> dict[str, str]:

@@ -148,6 +148,36 @@ def test_a_folder_says_how_many_fail_and_why(file: Path) -> None:
     assert "QZNEEDLE" not in result.output
 
 
+BLANKING = """FORMAT dicom
+%labels
+ADD id blanking
+ADD applies 113100
+ADD pixels_blank top
+%filter top
+LABEL the first row
+  present Rows
+  coordinates 0,0,2,1
+%header
+REMOVE ALL
+KEEP SOPClassUID
+REPLACE SOPInstanceUID func:uid
+KEEP PixelData
+KEEP Rows
+KEEP Columns
+"""
+
+
+def test_what_leaves_with_regions_blanked_is_counted_apart(file: Path) -> None:
+    recipe = file.parents[1] / "blanking.dicom"
+    recipe.write_text(BLANKING)
+    said = {0x00280101: b"\x10\0", 0x00280102: b"\x0f\0"}
+    shown = explicit(0x00280004, "CS", "MONOCHROME2"), *(explicit(tag, "US", value) for tag, value in said.items())
+    file.write_bytes(part10.head(MR, UID, EXPLICIT) + image(*shown))
+    result = run("try", file.parent, "--recipe", recipe, "--json")
+    assert rows(result) == [{"outcome": "de-identified", "files": 1, "why": "regions blanked: the first row"}]
+    assert result.exit_code == 0
+
+
 def test_nothing_is_written_into_the_folder(file: Path) -> None:
     before = {path: path.read_bytes() for path in file.parent.rglob("*")}
     run("try", file.parent)
