@@ -98,6 +98,10 @@ gaps = "quarantine"
 protocol = "quarantine"
 dcm2niix = "quarantine"
 
+[inbound]
+max_zip_entries = 7
+max_zip_bytes = 8
+
 [[peers]]
 ae_title = "PACS"
 

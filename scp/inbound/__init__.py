@@ -1,0 +1,7 @@
+"""Files as input: a folder, a ZIP or a medium's files walk as if a peer had sent them one by one."""
+
+from scp.inbound.entry import Aside, Entry
+from scp.inbound.run import Answer, Import
+from scp.inbound.tree import entries
+
+__all__ = ["Answer", "Aside", "Entry", "Import", "entries"]
