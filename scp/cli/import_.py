@@ -15,15 +15,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from scp import build, inbound, log, memory, upkeep
+from scp.cli.inbox import importer
 from scp.cli.output import NOT_FOUND, ConfigOption, JsonOption, record, refuse
 from scp.config import Config, load
 from scp.inbound import Answer, Entry
-from scp.instance import Peer
-from scp.intake import Intake
 from scp.metrics import declare
-from scp.receive.door import FrontDoor
-from scp.receive.negotiation import STORAGE_CLASSES, quieten
-from scp.receive.storage import take
+from scp.receive.negotiation import quieten
 
 CALLING: Final = "IMPORT"
 _TITLE: Final = 16
@@ -72,7 +69,8 @@ def import_(
     except OSError as error:
         raise refuse(f"what is to be imported cannot be looked into ({type(error).__name__})", 2) from None
     with upkeep.importing(settings) as intake, _progress(len(entries)) as told:
-        summary = _run(_import(settings, intake, calling), entries, told, names=names)
+        run = importer(settings, partial(upkeep.alongside, settings, intake), declare(), calling)
+        summary = _run(run, entries, told, names=names)
     _say(summary, as_json=as_json)
 
 
@@ -94,18 +92,6 @@ class _Summary:
 
 
 Told = Callable[[str], None]
-
-
-def _import(config: Config, intake: Intake, calling: str) -> inbound.Import:
-    door = FrontDoor(
-        limits=config.limits,
-        sop_classes=STORAGE_CLASSES,
-        admit=lambda _peer: None,
-        take=partial(upkeep.alongside, config, intake),
-        metrics=declare(),
-    )
-    peer = Peer(calling=calling, called=config.ae_title, address="127.0.0.1")
-    return inbound.Import(partial(take, door), peer, config.limits, build.bounds(config), config.inbound)
 
 
 def _run(run: inbound.Import, entries: Sequence[Entry], told: Told, *, names: bool) -> _Summary:

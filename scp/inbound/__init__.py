@@ -3,5 +3,6 @@
 from scp.inbound.entry import Aside, Entry
 from scp.inbound.run import Answer, Import
 from scp.inbound.tree import entries
+from scp.inbound.watch import Watch, prepare
 
-__all__ = ["Answer", "Aside", "Entry", "Import", "entries"]
+__all__ = ["Answer", "Aside", "Entry", "Import", "Watch", "entries", "prepare"]

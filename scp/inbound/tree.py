@@ -19,9 +19,13 @@ def entries(paths: Sequence[Path], bounds: Bounds) -> list[Entry]:
     """
     found: list[Entry] = []
     for path in paths:
-        here = [_entry(file, parts) for file, parts in _files(path)]
-        found += selected(here, bounds)
+        found += selected(files(path), bounds)
     return [one.at(number) for number, one in enumerate(found, 1)]
+
+
+def files(path: Path) -> list[Entry]:
+    """The files below a path in sorted order, without positions; raises OSError."""
+    return [_entry(file, parts) for file, parts in _files(path)]
 
 
 def selected(found: Sequence[Entry], bounds: Bounds) -> list[Entry]:
@@ -81,7 +85,15 @@ def _below(folder: Path, parts: Parts) -> Iterator[tuple[Path, Parts]]:
 
 
 def _entry(path: Path, parts: Parts) -> Entry:
-    return Entry((), parts, path.stat().st_size, partial(_opened, path))
+    return Entry((), parts, _size(path), partial(_opened, path))
+
+
+def _size(path: Path) -> int:
+    """In bytes; one that went away in this moment is told so when it is opened."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _opened(path: Path) -> BinaryIO:
