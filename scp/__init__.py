@@ -12,14 +12,15 @@ store/       durable files; the sealed quarantine
 db/          all SQL: the index (pseudonymous) and the linkage (identified, encrypted, apart)
 steward/     checks a visit once it is complete, and publishes it
 exports/     what is made of published visits besides
+inbound/     files as input: what a peer would send, found in folders, ZIPs and on media
 retrieve/    the back door: where this node is the requestor
 verify/      holds the index against the disks
 recovery/    what a start puts right before it serves
 web/         /metrics, /healthz, /readyz
 cli/         one file a verb
 
-outcome (the table of answers), instance and dataset (the types), config, metrics, log, memory and faults (failpoints)
-stand below them all;
+outcome (the table of answers), instance and dataset (the types), config, metrics, log, memory, walks (locks) and faults
+(failpoints) stand below them all;
 build is the only place where the parts are put together; upkeep is what an operator does to a node beside serving.
 """
 

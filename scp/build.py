@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from scp import handover
+from scp import handover, walks
 from scp.admission import RULES, Admission
 from scp.bounds import Bounds
 from scp.config import Config
@@ -77,7 +77,8 @@ def prepare(config: Config) -> Node:
     try:
         node = linkage.open()
         index.open(node)
-        recovered = recover(config, index, held.officer)
+        with walks.no_instance(config.state):
+            recovered = recover(config, index, held.officer)
         index.set_recipe(plan.name)
     finally:
         linkage.close()
@@ -99,11 +100,11 @@ def recipe_of(config: Config) -> Plan:
     return compile_plan(load(config.recipe), Policy(dict(config.protocols), dict(config.variables)))
 
 
-def intake(node: Node, metrics: Metrics) -> Intake:
+def intake(node: Node, metrics: Metrics, index: Index | None = None) -> Intake:
     """The walk, for one worker process; opens the databases, so call it after the fork.
 
     On SQLite its rows are committed by whoever finds nobody else writing, and by the node's one index writer where
-    many do; a server database would take `OwnCommit`.
+    many do, unless another `index` is given; a server database would take `OwnCommit`.
     """
     config = node.config
     admission = Admission(config=config, free_bytes=partial(free_bytes, config))
@@ -112,7 +113,8 @@ def intake(node: Node, metrics: Metrics) -> Intake:
         identity=whose(node.plan.identity, config.grouping),
         deidentify=node.plan.deidentify,
         linkage=Linkage(config.linkage_path, node.keys.linkage),
-        index=Index(
+        index=index
+        or Index(
             config.index_path,
             lambda engine: FreeCommit(engine, WriterCommit(config.index_socket), metrics.commit_rows.observe),
         ),
@@ -271,7 +273,10 @@ def alone(config: Config) -> Iterator[None]:
         raise StartError(f"{config.index_path}: no node has run here yet")
     lock = _lock(config.state / "node.lock")
     try:
-        yield
+        with walks.no_import(config.state):
+            yield
+    except walks.Busy:
+        raise StartError(f"{config.state}: an import runs on this state folder") from None
     finally:
         os.close(lock)
 

@@ -1,9 +1,17 @@
-"""What an operator does to a node's state beside serving: look through it, put it right, bring it under a new key."""
+"""What an operator does to a node's state beside serving: look through it, put it right, rekey it, walk files in."""
 
-from scp import build
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from scp import build, walks
 from scp.config import Config
 from scp.db.index import Index
 from scp.db.linkage import Linkage
+from scp.instance import Arrival
+from scp.intake import Intake
+from scp.metrics import declare
+from scp.outcome import Outcome
 from scp.recovery import Recovered
 from scp.store import keys
 from scp.verify import Audit
@@ -58,3 +66,48 @@ def key_troubles(config: Config) -> list[str]:
     if held.private_half is not None:
         found.append(f"{held.private_half} opens the quarantine; move it to the data-protection officer")
     return found
+
+
+@contextmanager
+def importing(config: Config) -> Iterator[Intake]:
+    """The walk for an import, beside a node that runs or without one; raises what `build.prepare` raises.
+
+    Its rows are committed by itself, in the queue of all writers. Without a node, what a start makes and puts right is
+    made first. While it goes on nobody repairs, restores or takes other keys; a node may start and stop.
+    """
+    config.state.mkdir(mode=0o750, parents=True, exist_ok=True)
+    try:
+        with walks.importing(config.state):
+            if not build.is_running(config):
+                os.close(build.prepare(config).lock)
+            with _walking(config) as intake:
+                yield intake
+    except walks.Busy:
+        raise build.StartError(f"{config.state}: a command that changes keys or databases runs here") from None
+
+
+@contextmanager
+def _walking(config: Config) -> Iterator[Intake]:
+    held = keys.load(config.keys)
+    layout, linkage, index = (
+        build.layout_of(config),
+        Linkage(config.linkage_path, held.linkage),
+        Index(config.index_path),
+    )
+    try:
+        index.open(identifier := linkage.open())
+        node = build.Node(config, held, build.recipe_of(config), layout, identifier, (), -1)
+        intake = build.intake(node, declare(), index)
+        try:
+            yield intake
+        finally:
+            intake.linkage.close()
+    finally:
+        linkage.close()
+        index.close()
+
+
+def alongside(config: Config, intake: Intake, arrival: Arrival) -> Outcome:
+    """The walk of one instance while a node may start, which waits for it before it puts right what a crash left."""
+    with walks.instance(config.state):
+        return intake.take(arrival)

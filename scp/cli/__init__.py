@@ -10,7 +10,23 @@ import typer
 
 from scp import __version__
 from scp.build import StartError
-from scp.cli import config, day, db, demo, doctor, export, keys, probe, quarantine, recipe, serve, status, verify, visit
+from scp.cli import (
+    config,
+    day,
+    db,
+    demo,
+    doctor,
+    export,
+    import_,
+    keys,
+    probe,
+    quarantine,
+    recipe,
+    serve,
+    status,
+    verify,
+    visit,
+)
 from scp.cli.output import REFUSED
 from scp.config import ConfigError
 from scp.db.engine import DatabaseError
@@ -43,6 +59,7 @@ app = typer.Typer(
 VERBS = (
     ("serve", serve.serve),
     ("demo", demo.demo),
+    ("import", import_.import_),
     ("status", status.status),
     ("verify", verify.verify),
     ("probe", probe.probe),

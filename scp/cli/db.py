@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from scp import __version__, build
+from scp import __version__, build, walks
 from scp.cli.output import ConfigOption, JsonOption, record, when
 from scp.config import Config, load
 from scp.db import backup as copies
@@ -60,6 +60,15 @@ def restore(
         raise DatabaseError(f"{settings.state}: a node runs here; stop it first")
     _whole(folder)
     _unlocks(settings, folder)
+    try:
+        with walks.no_import(settings.state):
+            _put_back(settings, folder, replace=replace)
+    except walks.Busy:
+        raise DatabaseError(f"{settings.state}: an import runs here; let it end first") from None
+    typer.echo(f"restored {folder} into {settings.state}; ask the PACS to send again what came after it was made")
+
+
+def _put_back(settings: Config, folder: Path, *, replace: bool) -> None:
     present = [settings.state / name for name in NAMES if (settings.state / name).exists()]
     if present and not replace:
         raise DatabaseError(f"{present[0]}: is there already; --replace keeps it beside and goes on")
@@ -67,7 +76,6 @@ def restore(
     for name in reversed(NAMES):  # an index without its linkage would not start; a linkage without its index would
         copies.copy(folder / name, settings.state / name)
     sync_folder(settings.state)
-    typer.echo(f"restored {folder} into {settings.state}; ask the PACS to send again what came after it was made")
 
 
 def _make(folder: Path) -> None:

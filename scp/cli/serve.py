@@ -11,9 +11,10 @@ from functools import partial
 import typer
 
 from scp import admission, build, handover, log, memory, web
+from scp.cli import inbox
 from scp.cli.output import ConfigOption
 from scp.cli.reload import Current
-from scp.cli.signs import EXPORTER, OTHERS, STEWARD, WEB, WRITER, signs, token
+from scp.cli.signs import EXPORTER, INBOUND, OTHERS, STEWARD, WEB, WRITER, signs, token
 from scp.config import Config, load, prepare_process
 from scp.config.fields import variable
 from scp.db.writer import run_writer
@@ -42,6 +43,7 @@ def serve(config: ConfigOption = None) -> None:
     token(settings)
     entrances = _entrances(settings, held)
     status = _bound(settings, "http_host", "http_port", settings.http_port)
+    inbox.prepare(settings)
     node = build.prepare(settings)
     _announce(node)
     raise typer.Exit(_run(Current(node, config), entrances, held.users, status))
@@ -91,7 +93,8 @@ def _run(current: Current, entrances: list[Entrance], users: Users | None, statu
     prepare_process(config)
     metrics = declare_node(config.metrics_dir)
     metrics.lost.set(current.node.recovered.report.lost)
-    names = [*(f"worker-{number}" for number in range(1, config.workers + 1)), *OTHERS]
+    beside = [name for name in OTHERS if name != INBOUND or config.inbound.folder]
+    names = [*(f"worker-{number}" for number in range(1, config.workers + 1)), *beside]
     board = Board(names, config.limits.max_associations)
     work = partial(_work, current, metrics, board, entrances, users)
     children = [
@@ -104,8 +107,9 @@ def _run(current: Current, entrances: list[Entrance], users: Users | None, statu
         STEWARD: partial(_steward, current.node, metrics, board, config.workers + 1),
         WEB: partial(_web, current, metrics, board, config.workers + 2, status),
         EXPORTER: partial(_exporter, current.node, metrics, board, config.workers + 3),
+        INBOUND: partial(_inbound, current, metrics, board, config.workers + 4),
     }
-    children += [Child(name, others[name], watched=name == WRITER, renews=name == WEB) for name in OTHERS]
+    children += [Child(name, others[name], watched=name == WRITER, renews=name in {WEB, INBOUND}) for name in beside]
     watch = Watch(config.limits.hung_seconds, metrics.limits.labels("hung_seconds").inc)
     listeners = [entrance.listener for entrance in entrances]
     renew = partial(_renew, current, metrics)
@@ -159,6 +163,11 @@ def _exporter(node: build.Node, metrics: Metrics, board: Board, slot: int) -> No
     stop = Stop()
     signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
     handover.exporter(node.config, metrics).run(stop, node.config.steward_seconds, partial(board.beat, slot))
+
+
+def _inbound(current: Current, metrics: Metrics, board: Board, slot: int) -> None:
+    metrics.identify(INBOUND)
+    inbox.watch(current, metrics, partial(board.beat, slot))
 
 
 def _web(current: Current, metrics: Metrics, board: Board, slot: int, status: socket.socket) -> None:

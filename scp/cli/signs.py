@@ -14,11 +14,12 @@ from scp.receive.board import Board, State
 from scp.receive.watched import SecretFileError, secret
 from scp.store import keys
 
-OTHERS = WRITER, STEWARD, WEB, EXPORTER = (
+OTHERS = WRITER, STEWARD, WEB, EXPORTER, INBOUND = (
     "writer",
     "steward",
     "web",
     "exporter",
+    "inbound",
 )  # processes besides the workers, in the order of their slots
 SILENT_SECONDS = 10.0  # a worker shows each second that it lives
 ARRIVALS = 10

@@ -12,12 +12,14 @@ from pydantic.fields import FieldInfo
 from scp.config.errors import Places, sentence, unknown
 from scp.config.fields import TABLES, Config, Limits, PeerRule, settings, variable
 from scp.config.file import ConfigError, KeyPath, read
+from scp.config.inbound import Inbound
 from scp.config.kinds import Shown
 from scp.config.security import Tls, UserIdentity
 from scp.config.variables import FILE_VARIABLE, Variables
 
 __all__ = [
-    "Config", "ConfigError", "Limits", "PeerRule", "Row", "Tls", "UserIdentity", "load", "prepare_process", "rows",
+    "Config", "ConfigError", "Inbound", "Limits", "PeerRule", "Row", "Tls", "UserIdentity", "load", "prepare_process",
+    "rows",
 ]  # fmt: skip
 
 DEFAULT_FILE = Path("cloakroom.toml")

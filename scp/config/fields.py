@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from scp.config.file import KeyPath
+from scp.config.inbound import Inbound
 from scp.config.kinds import (
     Bytes,
     Certificates,
@@ -178,6 +179,9 @@ class Config(BaseSettings):
     gates: Annotated[Gates, Kind("a [gates] table")] = Field(
         default_factory=Gates, description="Gates between a complete visit and the Data Factory."
     )
+    inbound: Annotated[Inbound, Kind("an [inbound] table")] = Field(
+        default_factory=Inbound, description="Files as input."
+    )
 
     _origins: Mapping[str, str] = PrivateAttr(default_factory=dict)
 
@@ -254,7 +258,13 @@ class Config(BaseSettings):
         return self.state / "run" / "metrics"
 
 
-TABLES: Mapping[str, type[BaseModel]] = {"limits": Limits, "tls": Tls, "user_identity": UserIdentity, "gates": Gates}
+TABLES: Mapping[str, type[BaseModel]] = {
+    "limits": Limits,
+    "tls": Tls,
+    "user_identity": UserIdentity,
+    "gates": Gates,
+    "inbound": Inbound,
+}
 
 
 def settings() -> Iterator[tuple[KeyPath, FieldInfo]]:

@@ -98,6 +98,14 @@ gaps = "quarantine"
 protocol = "quarantine"
 dcm2niix = "quarantine"
 
+[inbound]
+folder = "anonymiser"
+settle_seconds = 1.0
+after = "remove"
+ae_title = "DISC"
+max_zip_entries = 7
+max_zip_bytes = 8
+
 [[peers]]
 ae_title = "PACS"
 

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings
 
 from scp.config import Config, ConfigError, Limits, Tls, UserIdentity, load, rows
 from scp.config.fields import settings, variable
+from scp.config.inbound import Inbound
 from scp.config.visits import Gates
 
 KEYS = [key for key, _ in settings()]
@@ -20,6 +21,7 @@ TEXTS = (
     "ae_title", "host", "http_host", "http_token", "state", "export", "recipe", "layout", "consent", "log_format",
     "log_level",
     "tls.certificate", "tls.key", "tls.client_ca", "user_identity.check", "user_identity.passwords",
+    "inbound.folder", "inbound.after", "inbound.ae_title",
     "export_group", "grouping", *(f"gates.{gate}" for gate in Gates.model_fields),
 )  # fmt: skip
 SWITCHES = (
@@ -138,7 +140,8 @@ def test_variables_of_others_are_left_alone(environ):
 
 
 @pytest.mark.parametrize(
-    ("table", "model"), [("limits", Limits), ("tls", Tls), ("user_identity", UserIdentity), ("gates", Gates)]
+    ("table", "model"),
+    [("limits", Limits), ("tls", Tls), ("user_identity", UserIdentity), ("gates", Gates), ("inbound", Inbound)],
 )
 def test_the_tables_are_all_there(table, model):
     assert [key[1] for key in KEYS if key[0] == table] == list(model.model_fields)

@@ -1,0 +1,71 @@
+"""What files walk through: the front door's own net around the walk; and the process that watches `in/`."""
+
+import signal
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from scp import build, inbound
+from scp.cli.reload import Current
+from scp.config import Config
+from scp.instance import Arrival, Peer
+from scp.metrics import Metrics
+from scp.outcome import Outcome
+from scp.receive.door import FrontDoor
+from scp.receive.negotiation import STORAGE_CLASSES, quieten
+from scp.receive.storage import take
+from scp.stop import Stop
+
+
+def importer(config: Config, walk: Callable[[Arrival], Outcome], metrics: Metrics, calling: str) -> inbound.Import:
+    """What takes files in the name of `calling`; a defect of the node is an answer there too."""
+    door = FrontDoor(
+        limits=config.limits, sop_classes=STORAGE_CLASSES, admit=lambda _peer: None, take=walk, metrics=metrics
+    )
+    peer = Peer(calling=calling, called=config.ae_title, address="127.0.0.1")
+    return inbound.Import(partial(take, door), peer, config.limits, build.bounds(config), config.inbound)
+
+
+def prepare(config: Config) -> None:
+    """Make the watched folders; raises StartError where they cannot be, or lie where the node writes itself."""
+    if not config.inbound.folder:
+        return
+    origin = config.origins.get("inbound.folder", "inbound.folder")
+    root = Path(config.inbound.folder).absolute().resolve()
+    for name in ("state", "export"):
+        ours = getattr(config, name).absolute().resolve()
+        for theirs in (root / "in", root / "done", root / "quarantine"):
+            if ours == theirs or ours in theirs.parents or theirs in ours.parents:
+                raise build.StartError(f"{origin}: {name} and the watched folders must not lie inside each other")
+    try:
+        inbound.prepare(root)
+    except OSError as error:
+        raise build.StartError(f"{origin}: the watched folders cannot be made ({type(error).__name__})") from error
+
+
+def watch(current: Current, metrics: Metrics, alive: Callable[[], None]) -> None:
+    """Watch until SIGTERM, in a process of its own; on SIGHUP files that come next go by the new recipe."""
+    stop, config = Stop(), current.node.config
+    told: deque[int] = deque()  # what a handler may add to, whatever it has interrupted
+    intake = build.intake(current.node, metrics)
+    settings = config.inbound
+    run = importer(config, intake.take, metrics, settings.ae_title)
+    running = inbound.Watch(Path(settings.folder), run, settings.settle_seconds, settings.after)
+
+    def renew() -> None:
+        if current.renew():
+            walk = build.replanned(intake, current.node.plan).take
+            running.run = importer(config, walk, metrics, settings.ae_title)
+
+    signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
+
+    def look() -> None:
+        alive()
+        if told:
+            told.clear()
+            renew()
+
+    signal.signal(signal.SIGHUP, lambda number, _frame: told.append(number))
+    quieten()
+    running.loop(stop, look)

@@ -1,0 +1,122 @@
+"""An import: each file becomes an Arrival and is handed to the walk, as the front door hands what peers send."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import BinaryIO, Final, NamedTuple
+
+from scp.bounds import Bounds
+from scp.config import Inbound, Limits
+from scp.inbound import archive, part10
+from scp.inbound.entry import Aside, Entry
+from scp.inbound.tree import selected
+from scp.instance import Arrival, Broken, Peer, Rest
+from scp.outcome import Outcome
+from scp.receive.negotiation import STORAGE_CLASSES, TRANSFER_SYNTAXES
+
+_PIECE: Final = 262_144
+_ENDS: Final = frozenset({Outcome.STORAGE_FAULT, Outcome.OUT_OF_RESOURCES})  # the next file would fare no better
+
+
+class Answer(NamedTuple):
+    """What became of one file."""
+
+    entry: Entry
+    result: Outcome | Aside
+
+    @property
+    def fine(self) -> bool:
+        """Whether an import with such files is in order."""
+        return self.result.fine if isinstance(self.result, Aside) else self.result.status == 0
+
+    @property
+    def last(self) -> bool:
+        """Whether the import ends here, because the node has no room or its disk failed."""
+        return self.result in _ENDS
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """Takes files one after the other; `take` is the walk, behind the front door's one net for defects.
+
+    `peer` is who they are said to come from. Nothing is written below a name that a file or an entry has.
+    """
+
+    take: Callable[[Arrival], Outcome]
+    peer: Peer
+    limits: Limits
+    bounds: Bounds
+    inbound: Inbound = field(default_factory=Inbound)
+
+    def answers(self, entry: Entry) -> Iterator[Answer]:
+        """What became of a file, or of each entry of a ZIP; what cannot be read to its end leaves nothing behind."""
+        if entry.aside is not None:
+            yield Answer(entry, entry.aside)
+            return
+        try:
+            with entry.open() as file:
+                start = _upto(file, part10.MOST)
+                if len(entry.position) == 1 and start.startswith(archive.SIGNATURES):
+                    yield from self._unpacked(entry, file)
+                else:
+                    yield Answer(entry, self._taken(entry, start, file))
+        except archive.DAMAGED:
+            yield Answer(entry, Aside.UNREADABLE)
+
+    def _unpacked(self, entry: Entry, file: BinaryIO) -> Iterator[Answer]:
+        """A ZIP within a ZIP is none: it is what nobody knows."""
+        try:
+            members = archive.members(file, entry.parts, self.inbound)
+        except archive.Beyond:
+            yield Answer(entry, Aside.TOO_LARGE)
+            return
+        for number, member in enumerate(selected(members, self.bounds), 1):
+            yield from self.answers(member.at(*entry.position, number))
+
+    def _taken(self, entry: Entry, start: bytes, file: BinaryIO) -> Outcome | Aside:
+        head = part10.head(start)
+        if head is None:
+            return Aside.UNKNOWN
+        if head.sop_class_uid == part10.DICOMDIR:
+            return Aside.DICOMDIR
+        if head.transfer_syntax not in TRANSFER_SYNTAXES:
+            return Aside.TRANSFER_SYNTAX_REFUSED
+        if head.sop_class_uid and head.sop_class_uid not in STORAGE_CLASSES:
+            return Outcome.SOP_CLASS_REFUSED
+        if entry.size - head.begins > self.limits.max_instance_bytes:
+            return Aside.TOO_LARGE
+        return self.take(self._arrival(head, start, file))
+
+    def _arrival(self, head: part10.Head, start: bytes, file: BinaryIO) -> Arrival:
+        data = bytearray(memoryview(start)[head.begins :])
+        data += _upto(file, max(0, self.limits.stream_bytes + 1 - len(data)))
+        whole = len(data) <= self.limits.stream_bytes
+        return Arrival(
+            peer=self.peer,
+            sop_class_uid=head.sop_class_uid,
+            sop_instance_uid=head.sop_instance_uid,
+            context_class=head.sop_class_uid,
+            transfer_syntax=head.transfer_syntax,
+            data=data,
+            rest=None if whole else Rest(_pieces(file, self.limits.max_instance_bytes - len(data))),
+        )
+
+
+def _upto(file: BinaryIO, most: int) -> bytes:
+    """So many bytes, or fewer at the end of the file: what unpacks may give less at a time."""
+    parts: list[bytes] = []
+    while most and (part := file.read(min(most, _PIECE))):
+        parts.append(part)
+        most -= len(part)
+    return b"".join(parts)
+
+
+def _pieces(file: BinaryIO, most: int) -> Iterator[memoryview]:
+    """The rest of a file; one that cannot be read on is to the walk as an association that ends within a data set."""
+    try:
+        while piece := file.read(_PIECE):
+            most -= len(piece)
+            if most < 0:
+                raise OSError("the file grew while it was read")
+            yield memoryview(piece)
+    except archive.DAMAGED as error:
+        raise Broken(error) from None

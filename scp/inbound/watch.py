@@ -1,0 +1,152 @@
+"""A watched folder: what is put into `in/` is taken once it lies still, and goes where its answer sends it.
+
+The folders are called as the hospitals' earlier tool called them: `in/`, `quarantine/dicom/`, `quarantine/unknown/`,
+and `done/` for originals that are kept. All of them hold originals, under the names that they were given.
+"""
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+from scp import log
+from scp.inbound.entry import Aside, Entry
+from scp.inbound.run import Answer, Import
+from scp.inbound.tree import files
+from scp.outcome import Outcome
+from scp.stop import Stopping
+
+IN, DONE, REFUSED, UNKNOWN = Path("in"), Path("done"), Path("quarantine/dicom"), Path("quarantine/unknown")
+_AGAIN: Final = frozenset({Outcome.OUT_OF_RESOURCES, Outcome.STORAGE_FAULT, Outcome.FAILED})
+_NOTHING: Final = frozenset({Aside.UNKNOWN})
+
+_logger = log.get("inbound")
+
+
+class _Seen(NamedTuple):
+    """How a file lay there, and since when."""
+
+    size: int
+    changed: int
+    since: float
+
+
+@dataclass(slots=True)
+class Watch:
+    """Goes round in a process of its own; `after` says whether originals that were taken are kept in `done/`.
+
+    A file has to have one size and one time of change for `settle_seconds`. What is stored is durable before its
+    original is moved, so a crash between the two is a re-send: it is answered `unchanged`.
+    """
+
+    root: Path
+    run: Import
+    settle_seconds: float
+    after: Literal["keep", "remove"] = "keep"
+    now: Callable[[], float] = time.monotonic
+    _seen: dict[Path, _Seen] = field(default_factory=dict, init=False)
+
+    def loop(self, stop: Stopping, alive: Callable[[], None]) -> None:
+        """Go round until told to stop, or until the disk failed, calling `alive` each time."""
+        while not stop.wait(min(1.0, self.settle_seconds)):
+            alive()
+            if not self.round(stop, alive):
+                return
+
+    def round(self, stop: Stopping | None = None, alive: Callable[[], None] = lambda: None) -> bool:
+        """Take what lies still; False where the disk failed, after which a fresh process has to go on."""
+        for entry in self._settled():
+            if stop is not None and stop.is_set():
+                break
+            alive()
+            answers = list(self.run.answers(entry))
+            results = {answer.result for answer in answers}
+            if Outcome.STORAGE_FAULT in results:
+                return False
+            self._put_away(entry, answers)
+            if Outcome.OUT_OF_RESOURCES in results:
+                break  # the next one would fare no better
+        return True
+
+    def _settled(self) -> list[Entry]:
+        """Hidden files are those that a copy is still making, as rsync's."""
+        seen, still, now = self._seen, list[Entry](), self.now()
+        try:
+            found = files(self.root / IN)
+        except OSError as error:
+            _logger.error("round_failed", error=type(error).__name__)
+            return []
+        self._seen = {}
+        for number, entry in enumerate(found, 1):
+            path = self._path(entry)
+            before, here = seen.get(path), _look(path)
+            if here is None or any(part.startswith(".") for part in entry.parts):
+                continue
+            same = before is not None and before[:2] == here
+            self._seen[path] = before if same and before else _Seen(*here, now)
+            if same and before and now - before.since >= self.settle_seconds:
+                still.append(entry.at(number))
+        return still
+
+    def _path(self, entry: Entry) -> Path:
+        return self.root.joinpath(IN, *entry.parts)
+
+    def _put_away(self, entry: Entry, answers: Sequence[Answer]) -> None:
+        path = self._path(entry)
+        seen = self._seen.pop(path)
+        where = goes(answers)
+        if where == IN or _look(path) != seen[:2]:
+            return  # or it went on growing: it is looked at anew
+        for label in sorted({answer.result.label for answer in answers if not answer.fine}):
+            _logger.warning("file_refused", result=label)
+        try:
+            if where is None or (where == DONE and self.after == "remove"):
+                path.unlink()
+            else:
+                _move(path, self.root.joinpath(where, *entry.parts))
+        except OSError as error:
+            _logger.error("file_not_moved", error=type(error).__name__)
+
+
+def prepare(root: Path) -> None:
+    """Make the folders that are missing below `root`; raises OSError."""
+    for folder in (IN, DONE, REFUSED, UNKNOWN):
+        (root / folder).mkdir(mode=0o770 if folder == IN else 0o700, parents=True, exist_ok=True)
+
+
+def goes(answers: Sequence[Answer]) -> Path | None:
+    """Where a file belongs by what became of it, or of what a ZIP holds; None where the quarantine has it sealed."""
+    results = {answer.result for answer in answers}
+    if results & _AGAIN:
+        return IN
+    if results <= _NOTHING:
+        return UNKNOWN
+    sealed = {result for result in results if isinstance(result, Outcome) and result.quarantined}
+    if all(answer.fine or answer.result in sealed for answer in answers):
+        return DONE if results - sealed - _NOTHING else None
+    return REFUSED
+
+
+def _look(path: Path) -> tuple[int, int] | None:
+    """Size in bytes and time of change in nanoseconds; None where it is gone."""
+    try:
+        found = path.stat(follow_symlinks=False)
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
+def _move(path: Path, target: Path) -> None:
+    """Under its own name, or with a random ending where that is taken: nothing is ever overwritten."""
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    while True:
+        try:
+            os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        except FileExistsError:
+            target = target.with_name(f"{target.name}.{secrets.token_hex(4)}")
+        else:
+            path.replace(target)
+            return

@@ -1,0 +1,57 @@
+"""A node with a watched folder: what is put there is published, sealed or set aside, and nothing of it is told."""
+
+import json
+import os
+import signal
+
+import pytest
+from factories import mr, needles
+from media import laid, packed, saved
+from running import Node, wait
+
+NAME = "QzDOE^JANE"
+
+
+def image(number, **attributes):
+    return mr(0, SOPInstanceUID=f"1.2.826.0.2.{number}", InstanceNumber=str(number), **attributes)
+
+
+@pytest.fixture
+def node(tmp_path):
+    node = Node(tmp_path, inbound__folder=tmp_path / "anonymiser", inbound__settle_seconds=0.2)
+    node.start()
+    yield node
+    node.stop()
+
+
+def lying(node):
+    root = node.folder / "anonymiser"
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+
+def test_everything_put_there_goes_where_it_belongs(node):
+    root = node.folder / "anonymiser"
+    laid({f"in/{NAME}/1": saved(image(1)), "in/cut": saved(image(2))[:-5], f"in/{NAME}.txt": b"text"}, root)
+    packed({"3": saved(image(3)), "4": saved(image(4))}, root / "in/more.zip")
+    files = node.published(3)
+    expected = [f"done/{NAME}/1", "done/more.zip", f"quarantine/unknown/{NAME}.txt"]
+    wait(lambda: lying(node) == expected, "all are put away")
+    assert node.metric('cloakroom_instances_total{outcome="stored"}') == 3
+    assert node.metric('cloakroom_instances_total{outcome="incomplete"}') == 1
+    sealed = json.loads(node.command("quarantine", "list", "--json").stdout)
+    assert [one["outcome"] for one in sealed] == ["incomplete"]
+    kept = b"".join(path.encode() + data for path, data in node.clear().items() if not path.endswith(".age"))
+    assert not [needle for needle in (*needles(), NAME.encode()) if needle in kept]
+    assert len({file.parent for file in files}) == 1
+    assert node.command("verify").returncode == 0
+
+
+def test_killed_it_begins_again_and_nothing_is_doubled(node):
+    root = node.folder / "anonymiser"
+    laid({f"in/{number:03}": saved(image(number)) for number in range(60)}, root)
+    wait(lambda: len(list((root / "done").iterdir())) > 3, "some are done")
+    os.kill(node.living("inbound")[0], signal.SIGKILL)
+    wait(lambda: len(list((root / "done").iterdir())) == 60, "all are done")
+    assert len(node.instances()) == 60
+    assert lying(node) == [f"done/{number:03}" for number in range(60)]
+    assert node.stop() == 0
