@@ -55,3 +55,22 @@ def test_killed_it_begins_again_and_nothing_is_doubled(node):
     assert len(node.instances()) == 60
     assert lying(node) == [f"done/{number:03}" for number in range(60)]
     assert node.stop() == 0
+
+
+def test_what_comes_after_a_sighup_goes_by_the_new_recipe(tmp_path):
+    recipe, root = tmp_path / "site.dicom", tmp_path / "anonymiser"
+    text = "FORMAT dicom\n%labels\nADD id {}\n%header\nREMOVE ALL\nKEEP SOPClassUID\nREPLACE SOPInstanceUID func:uid\n"
+    recipe.write_text(text.format("first"))
+    node = Node(tmp_path, inbound__folder=root, inbound__settle_seconds=0.2, recipe=recipe)
+    node.start()
+    try:
+        laid({"in/1": saved(image(1))}, root)
+        wait(lambda: lying(node) == ["done/1"], "the first is done")
+        recipe.write_text(text.format("second"))
+        os.kill(node.process.pid, signal.SIGHUP)
+        wait(lambda: node.log.read_text().count('"recipe_loaded"') == 5, "five processes have read it")
+        laid({"in/2": saved(image(2))}, root)
+        wait(lambda: lying(node) == ["done/1", "done/2"], "the second is done")
+        assert [row["recipe"].partition("@")[0] for row in node.instances()] == ["first", "second"]
+    finally:
+        assert node.stop() == 0
