@@ -54,5 +54,5 @@ def ledger(config: Config) -> Ledger:
 
 def exporter(config: Config, metrics: Metrics) -> Exporter:
     """The exporter, for a process of its own."""
-    where = Surroundings(config.export, Staging(config.export).root, group_of(config))
+    where = Surroundings(config.export, Staging(config.export).work, group_of(config))
     return Exporter(ledger(config), config.exports, where, metrics)

@@ -1,5 +1,6 @@
 """The exporter's round: what was published is offered to each export, and what is due is made, one after the other."""
 
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -30,7 +31,8 @@ class Exporter:
     _since: float = field(default=0.0, init=False)
 
     def run(self, stop: Stopping, pause_seconds: float, alive: Callable[[], None] = lambda: None) -> None:
-        """Go round until told to stop, calling `alive` each time."""
+        """Go round until told to stop, calling `alive` each time; what a killed one had in hand is removed first."""
+        shutil.rmtree(self.where.work, ignore_errors=True)
         while not stop.wait(pause_seconds):
             alive()
             self.round(stop, alive)

@@ -99,6 +99,7 @@ def _place(work: Path, target: Path, group: int) -> None:
             os.chown(folder, OWN, group)
     if target.exists():  # made again the same day, because more came or somebody asked
         old = work.with_name(f"{work.name}.old")
+        shutil.rmtree(old, ignore_errors=True)  # a killed exporter's
         target.rename(old)
         shutil.rmtree(old)
     work.rename(target)

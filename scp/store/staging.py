@@ -19,6 +19,7 @@ class Staging:
 
     def __init__(self, export: Path) -> None:
         self.root = export / ".tmp"
+        self.work = self.root / "exports"  # the exporter's: no file in it is an instance
         self.sync = GroupedSync()
 
     def prepare(self) -> None:

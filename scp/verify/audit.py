@@ -121,7 +121,9 @@ class Audit:
     def _unknown(self, known: set[PurePosixPath]) -> Iterator[Finding]:
         """What stands in the tree or in staging outside every folder that should be there."""
         above = {parent for place in known for parent in place.parents}
-        tops = [PurePosixPath(_TREE), PurePosixPath(Staging(self.export).root.name)]
+        staging = Staging(self.export)
+        tops = [PurePosixPath(_TREE), PurePosixPath(staging.root.name)]
+        work = PurePosixPath(staging.work.relative_to(self.export))
         while tops:
             place = tops.pop()
             try:
@@ -131,7 +133,7 @@ class Audit:
                 continue
             for entry in entries:
                 path = place / entry.name
-                if path in known:
+                if path in known or path == work:
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     if path not in above and not any(Path(entry.path).iterdir()):

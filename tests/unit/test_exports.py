@@ -22,6 +22,7 @@ from scp.db.exports import FIRST_RETRY_SECONDS, MOST_TRIES, Ledger
 from scp.exports import EXPORTS, ExportError, Surroundings, Visit
 from scp.exports.exporter import Exporter
 from scp.outcome import Failure, Outcome
+from scp.verify import Audit
 
 module = sys.modules["scp.exports.nifti"]  # its name in the package is the function
 OTHER = "999999999999"
@@ -35,7 +36,7 @@ class Exporting(House):
         super().__init__(folder, monkeypatch)
         monkeypatch.setattr("scp.db.exports.time.time", lambda: self.now)
         self.ledger = Ledger(self.config.index_path)
-        self.where = Surroundings(self.config.export, self.staging.root, -1, lambda: self.today)
+        self.where = Surroundings(self.config.export, self.staging.work, -1, lambda: self.today)
         self.exporter = self.restarted("catalog", "nifti")
 
     def restarted(self, *names):
@@ -142,13 +143,37 @@ def test_a_killed_exporter_is_taken_up_again(house):
         patch.setattr("scp.exports.exporter.EXPORTS", {**EXPORTS, "nifti": killed})
         with pytest.raises(KeyboardInterrupt):
             house.exporter.round()
-    left = house.staging.root / f"nifti-{VISIT}-1"
-    left.mkdir()
+    left = house.where.work / f"nifti-{VISIT}-1"
+    left.mkdir(parents=True)
     (left / f"{VISIT}_9.nii").write_bytes(b"half")
     assert house.restarted("catalog", "nifti").round() == 1
     folder = house.config.export / "NIFTI" / DAY / VISIT
     assert not (folder / f"{VISIT}_9.nii").exists()
     assert not left.exists()
+
+
+def test_killed_while_it_replaces_a_folder_it_replaces_it_the_next_time(house):
+    house.publish()
+    assert house.exporter.round() == 2
+    old = house.where.work / f"nifti-{VISIT}-1.old"
+    old.mkdir(parents=True)
+    (old / f"{VISIT}_1.nii").write_bytes(b"what stood there before")
+    assert house.ledger.again("nifti", VISIT) == 1
+    assert house.exporter.round() == 1
+    assert not old.exists()
+    assert (house.config.export / "NIFTI" / DAY / VISIT / ".ready").exists()
+
+
+def test_what_a_killed_one_had_in_hand_is_gone_when_it_starts_and_is_no_orphan(house):
+    house.publish()
+    left = house.where.work / "nifti-4711-1.old" / "volume.nii"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half")
+    found = Audit(house.config.export, house.config.quarantine, house.index).run()
+    assert found.findings == []
+    stop = Event()
+    house.exporter.run(stop, 0.0, stop.set)
+    assert not house.where.work.exists() or not list(house.where.work.iterdir())
 
 
 @pytest.mark.parametrize("error", [ExportError("no volume"), Failure(Outcome.OUT_OF_RESOURCES, "no room")])
@@ -241,7 +266,7 @@ def test_what_is_written_belongs_to_the_group(house, monkeypatch):
     given = set()
     monkeypatch.setattr(os, "chown", lambda path, _owner, group: given.add((Path(path).name, group)))
     house.publish()
-    where = Surroundings(house.config.export, house.staging.root, 1011, lambda: date(2031, 2, 3))
+    where = Surroundings(house.config.export, house.where.work, 1011, lambda: date(2031, 2, 3))
     Exporter(house.ledger, ["catalog", "nifti"], where, house.metrics, now=lambda: house.now).round()
     named = {name for name, group in given if group == 1011}
     assert {"NIFTI", "EHR", "2031", "20310203", "mri_visits.csv", f"{VISIT}_1.nii", ".ready"} <= named
