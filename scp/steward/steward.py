@@ -20,6 +20,11 @@ from scp.stop import Stopping
 WAITING = (State.PUBLISHING, State.APPROVED, State.CHECKED, State.QUIET)
 """States in which the steward has something to do, the ones nearest to the end first."""
 
+PATIENCE_SECONDS = 5.0
+"""How long an operator's command waits for what another process does with the same delivery."""
+
+_PAUSE_SECONDS = 0.05
+
 _logger = log.get("steward")
 
 
@@ -67,7 +72,7 @@ class Steward:
             self.index.enter(entry, State.QUIET, "an operator asks again")
             entry = self._now(entry)
         self._carry(entry, "an operator says so")
-        return self._now(entry).state
+        return self._rest(entry)
 
     def decide(self, scan_research_id: str, state: State, reason: str) -> State:
         """A person's decision, approved or rejected, with its reason; returns the state that came of it.
@@ -79,9 +84,10 @@ class Steward:
             raise UnfitError(f"visit {scan_research_id} is {entry.state.label}, so it cannot be {state.label}")
         if not self.index.enter(entry, state, reason):
             raise UnfitError(f"visit {scan_research_id} has just changed; look at it again")
-        if state is State.APPROVED:
-            self._carry(self._now(entry), reason)
-        return self._now(entry).state
+        if state is not State.APPROVED:
+            return self._now(entry).state
+        self._carry(self._now(entry), reason)
+        return self._rest(entry)
 
     def _carry(self, entry: Quiet, why: str) -> bool:
         """As far as it goes now; whether it was published."""
@@ -95,6 +101,14 @@ class Steward:
             visit = entry.delivery.scan_research_id
             _logger.error("steward_failed", visit=visit, outcome=failure.outcome.label, why=failure.why)
             return False
+
+    def _rest(self, entry: Quiet) -> State:
+        """The state that comes of it, where the node's own steward carries it too and is not done, or a worker adds."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while (now := self._now(entry)).state in WAITING and time.monotonic() < deadline:
+            time.sleep(_PAUSE_SECONDS)
+            self._carry(now, "an operator says so")
+        return self._now(entry).state
 
     def _step(self, entry: Quiet) -> Callable[[Quiet], bool] | None:
         """What the steward does for a delivery in this state; it returns whether there may be more to do."""

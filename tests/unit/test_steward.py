@@ -201,7 +201,39 @@ def test_what_is_held_waits_for_a_person_and_for_nothing_else(house):
     assert "sex was corrected during the study" in words
 
 
-def test_approval_is_forgotten_when_more_comes(house):
+def test_an_operator_waits_for_what_the_nodes_own_steward_has_begun(house):
+    """Both carry the delivery: the command says what came of it, not how far the other one was."""
+    house.store(image())
+    other = threading.Thread(target=lambda: hold.wait(30) and house.steward.round())
+    hold, took = threading.Event(), []
+
+    def busy(_publisher, delivery):
+        took.append(delivery)
+        if len(took) == 1:
+            hold.set()  # it is the other one's turn
+            return None
+        return publish(house.publisher, delivery)
+
+    publish = Publisher.publish
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Publisher, "publish", busy)
+        other.start()
+        assert house.steward.publish_now(VISIT) is State.PUBLISHED
+        other.join(30)
+    assert len(took) > 1
+    assert published(house) == {FIRST}
+    assert house.history().count((1, "published")) == 1
+
+
+def test_it_does_not_wait_for_ever(house, monkeypatch):
+    monkeypatch.setattr("scp.steward.steward.PATIENCE_SECONDS", 0.1)
+    house.store(image())
+    monkeypatch.setattr(Publisher, "publish", lambda _publisher, _delivery: None)
+    assert house.steward.publish_now(VISIT) is State.APPROVED
+
+
+def test_approval_is_forgotten_when_more_comes(house, monkeypatch):
+    monkeypatch.setattr("scp.steward.steward.PATIENCE_SECONDS", 0.1)
     house.store(image(1, PatientSex="F"), image(2, PatientSex="M"))
     house.later()
     with house.staging.adding(FIRST.folder):  # an instance is on its way
