@@ -103,7 +103,8 @@ class Watch:
         for label in sorted({answer.result.label for answer in answers if not answer.fine}):
             _logger.warning("file_refused", result=label)
         try:
-            if where is None or (where == DONE and self.after == "remove"):
+            held = any(answer.result in _NOTHING for answer in answers)  # what only this file has
+            if where is None or (where == DONE and self.after == "remove" and not held):
                 path.unlink()
             else:
                 _move(path, self.root.joinpath(where, *entry.parts))
@@ -118,7 +119,10 @@ def prepare(root: Path) -> None:
 
 
 def goes(answers: Sequence[Answer]) -> Path | None:
-    """Where a file belongs by what became of it, or of what a ZIP holds; None where the quarantine has it sealed."""
+    """Where a file belongs by what became of it, or of what a ZIP holds; None where the quarantine has all of it.
+
+    A ZIP of which something was sealed and something is unknown is kept: nothing else has the unknown part.
+    """
     results = {answer.result for answer in answers}
     if results & _AGAIN:
         return IN
@@ -126,7 +130,7 @@ def goes(answers: Sequence[Answer]) -> Path | None:
         return UNKNOWN
     sealed = {result for result in results if isinstance(result, Outcome) and result.quarantined}
     if all(answer.fine or answer.result in sealed for answer in answers):
-        return DONE if results - sealed - _NOTHING else None
+        return DONE if results - sealed - _NOTHING else REFUSED if results & _NOTHING else None
     return REFUSED
 
 

@@ -120,6 +120,16 @@ def test_what_is_sealed_stays_nowhere_else(tmp_path, after):
     assert site.files() == []
 
 
+@pytest.mark.parametrize("after", ["keep", "remove"])
+@pytest.mark.parametrize(("outcome", "place"), [(Outcome.BURNED_IN, "quarantine/dicom"), (Outcome.STORED, "done")])
+def test_a_zip_that_alone_has_something_unknown_is_never_removed(tmp_path, after, outcome, place):
+    site = Site(tmp_path, after)
+    site.outcome = outcome
+    packed({"image": FILE, "notes": b"text"}, tmp_path / "in/a.zip")
+    site.rounds(10)
+    assert site.files() == [f"{place}/a.zip"]
+
+
 @pytest.mark.parametrize("outcome", [Outcome.OUT_OF_RESOURCES, Outcome.FAILED])
 def test_what_the_node_had_no_room_for_is_tried_again(site, outcome):
     laid({"in/a": FILE, "in/b": FILE}, site.root)
