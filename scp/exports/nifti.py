@@ -38,8 +38,11 @@ def nifti(visit: Visit, where: Surroundings) -> None:
         shutil.rmtree(work, ignore_errors=True)  # a killed exporter's
         make_folder(work)
         _convert(visit, work)
-        for sidecar in sorted(work.glob("*.json")):
-            _describe(sidecar, headers)
+        try:
+            for sidecar in sorted(work.glob("*.json")):
+                _describe(sidecar, headers)
+        except ValueError:  # no JSON, or no UTF-8
+            raise ExportError("dcm2niix made a sidecar that cannot be read") from None
         _close(work, where.group)
         _place(work, target, where.group)
 

@@ -152,6 +152,21 @@ def test_a_killed_exporter_is_taken_up_again(house):
     assert not left.exists()
 
 
+@pytest.mark.parametrize("sidecar", [b"{", b'{"EchoTime": "\xff"}'])
+def test_a_sidecar_that_cannot_be_read_is_a_failure_in_words(house, monkeypatch, sidecar):
+    convert = module._convert
+
+    def spoilt(visit, work):
+        convert(visit, work)
+        next(work.glob("*.json")).write_bytes(sidecar)
+
+    monkeypatch.setattr(module, "_convert", spoilt)
+    house.publish()
+    assert house.exporter.round() == 1  # the other export
+    assert "dcm2niix made a sidecar that cannot be read" in {row["why"] for row in house.listing()}
+    assert not (house.config.export / "NIFTI").exists()
+
+
 def test_killed_while_it_replaces_a_folder_it_replaces_it_the_next_time(house):
     house.publish()
     assert house.exporter.round() == 2
