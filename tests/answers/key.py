@@ -64,39 +64,22 @@ RETAINED = {
     "research-mri": [*_TECHNICAL, "PatientWeight", "PatientSize", "StudyTime", "AcquisitionTime"],
 }
 """Attributes that have to stay with their values."""
-NEEDED = {
-    "mip": [
-        "PatientID",
-        "PatientName",
-        "StudyID",
-        "StudyInstanceUID",
-        "SeriesInstanceUID",
-        "SOPInstanceUID",
-        "FrameOfReferenceUID",
-        "StudyDate",
-        "SeriesDate",
-        "AcquisitionDate",
-        "PatientBirthDate",
-        "PatientAge",
-        "PatientIdentityRemoved",
-        "DeidentificationMethod",
-    ],
-    "research-mri": [
-        "PatientID",
-        "PatientName",
-        "StudyID",
-        "StudyInstanceUID",
-        "SeriesInstanceUID",
-        "SOPInstanceUID",
-        "FrameOfReferenceUID",
-        "StudyDate",
-        "SeriesDate",
-        "AcquisitionDate",
-        "PatientIdentityRemoved",
-        "DeidentificationMethod",
-        "PatientAge",
-    ],
-}
+_NAMED = [
+    "PatientID",
+    "PatientName",
+    "StudyID",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "SOPInstanceUID",
+    "FrameOfReferenceUID",
+    "StudyDate",
+    "SeriesDate",
+    "AcquisitionDate",
+    "PatientAge",
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+]
+NEEDED = {"mip": [*_NAMED, "PatientBirthDate"], "research-mri": _NAMED}
 """Attributes that have to have a value, whatever it is."""
 SHIFTED = {
     "mip": ["StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate", "PatientBirthDate"],
