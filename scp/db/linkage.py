@@ -20,6 +20,7 @@ from scp.instance import Identity, Source, Subject
 from scp.outcome import Failure, Outcome
 
 _NONCE = 12
+_BY_RULE = b"\0"  # before what several studies have in common: no text that is read of a data set begins so
 _VISIT_DIGITS = 12
 
 
@@ -87,7 +88,7 @@ class Linkage:
 
         Raises Failure OTHER_PERSON when the study is known to be of another patient, sex or birth date.
         """
-        blinds = self._blinds(identity)
+        blinds = self.blinds(identity)
         found = self._find("visit", blinds)
         if found is None:
             with self._engine.write():
@@ -104,12 +105,15 @@ class Linkage:
     def rekey(self, key: bytes) -> int:
         """Seal every row anew under another key, in one transaction; returns how many subjects there are.
 
-        Pseudonyms, visit numbers and the subjects' secrets stay what they are, so that nothing published changes.
+        Pseudonyms, visit numbers and the subjects' secrets stay what they are, so that nothing published changes. Of
+        a study that is a visit it stays known whose it is; sex and birth date, which are nowhere but in digests, and
+        the studies of visits by rule are known again from their next instance on.
         """
         new = Linkage(self._engine.path, key)
         try:
             with self._engine.write():
                 subjects = self._engine.rows("subjects")
+                self._engine.change("forget_studies")
                 for row in subjects:
                     self._rekey_subject(row, new)
                 self._engine.change("put_node", {"name": "key_check", "value": new._check})
@@ -125,8 +129,11 @@ class Linkage:
         self._engine.change("reseal_subject", new.resealed_subject(pseudonym, secret, words))
         for visit in self._engine.rows("visits_of", {"pseudonym": pseudonym}):
             number = str(visit["scan_research_id"])
-            study = self._unseal(visit["identity"], "visit.identity", number)
-            self._engine.change("reseal_visit", new.resealed_visit(number, study, words))
+            what = self._unseal(visit["identity"], "visit.identity", number)
+            self._engine.change("reseal_visit", new.resealed_visit(number, what, words))
+            if not what.startswith(_BY_RULE):
+                patient_id, issuer = json.loads(words)
+                self._engine.change("add_study", new.blinds(Identity(patient_id, issuer, what.decode())))
 
     def resealed_subject(self, pseudonym: str, secret: bytes, words: bytes) -> dict[str, str | bytes]:
         """A subject's row under this key; `words` are its identity as the row holds it."""
@@ -138,13 +145,15 @@ class Linkage:
             "identity": self._seal(words, "subject.identity", pseudonym),
         }
 
-    def resealed_visit(self, number: str, study: bytes, words: bytes) -> dict[str, str | bytes]:
-        """A visit's row under this key; `words` are its subject's identity."""
+    def resealed_visit(self, number: str, what: bytes, words: bytes) -> dict[str, str | bytes | None]:
+        """A visit's row under this key; `what` makes it one, as it holds it; `words` are its subject's identity."""
         patient_id, issuer = json.loads(words)
+        rule = what.removeprefix(_BY_RULE).decode() if what.startswith(_BY_RULE) else ""
+        identity = Identity(patient_id, issuer, "" if rule else what.decode(), visit=rule)
         return {
             "scan_research_id": number,
-            "blind": self._blind("visit", _normal(issuer), _normal(patient_id), _normal(study.decode())),
-            "identity": self._seal(study, "visit.identity", number),
+            "blind": self.blinds(identity)["visit"],
+            "identity": self._seal(what, "visit.identity", number),
         }
 
     def counts(self) -> tuple[int, int]:
@@ -152,7 +161,7 @@ class Linkage:
         row = self._engine.rows("count")[0]
         return int(row["subjects"]), int(row["visits"])
 
-    def _blinds(self, identity: Identity) -> dict[str, bytes | None]:
+    def blinds(self, identity: Identity) -> dict[str, bytes | None]:
         """Everything that is looked up, and nothing that can be read; what was not sent is None."""
         patient = (_normal(identity.issuer), _normal(identity.patient_id))
         by_rule = ("visit by rule", *patient, _normal(identity.visit))
@@ -202,7 +211,8 @@ class Linkage:
         while True:
             # Decimal, first digit 1-9, at least 10 and at most 15 digits: the pre-processing takes it for a number.
             number = str(10 ** (_VISIT_DIGITS - 1) + secrets.randbelow(9 * 10 ** (_VISIT_DIGITS - 1)))
-            sealed = self._seal(identity.study_uid.encode(), "visit.identity", number)
+            what = _BY_RULE + identity.visit.encode() if identity.visit else identity.study_uid.encode()
+            sealed = self._seal(what, "visit.identity", number)
             row = {"scan_research_id": number, "pseudonym": pseudonym, "identity": sealed, "now": now}
             if self._engine.change("add_visit", {**row, "visit": blinds["visit"]}):
                 return number

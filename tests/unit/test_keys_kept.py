@@ -15,7 +15,7 @@ from scp.db.engine import DatabaseError
 from scp.db.index import Index
 from scp.db.linkage import Linkage
 from scp.instance import Identity
-from scp.outcome import Outcome
+from scp.outcome import Failure, Outcome
 from scp.store import keys
 
 OLD, NEW = bytes(range(32)), bytes(range(1, 33))
@@ -56,6 +56,25 @@ def test_everybody_stays_who_they_are_under_a_new_key(tmp_path):
     assert after.counts() == (4, 12)
     with pytest.raises(DatabaseError, match=r"another linkage\.key"):
         Linkage(tmp_path / "linkage.db", OLD).open()
+
+
+def test_visits_by_rule_and_whom_a_study_is_of_outlive_the_key(tmp_path):
+    linkage = Linkage(tmp_path / "linkage.db", OLD)
+    linkage.open()
+    morning = Identity("PAT-9", "", "1.2.91", visit="day 20310203")
+    alone = Identity("PAT-9", "", "1.2.93", sex="F")
+    before = [linkage.resolve(one) for one in (morning, alone)]
+    assert before[0].scan_research_id != before[1].scan_research_id
+    linkage.rekey(NEW)
+    after = Linkage(tmp_path / "linkage.db", NEW)
+    evening = Identity("PAT-9", "", "1.2.92", visit="day 20310203")
+    assert [after.resolve(one) for one in (morning, alone)] == before
+    assert after.resolve(evening) == before[0]
+    with pytest.raises(Failure) as caught:
+        after.resolve(Identity("SOMEBODY", "", "1.2.93"))
+    assert caught.value.outcome is Outcome.OTHER_PERSON
+    after.rekey(OLD)
+    assert Linkage(tmp_path / "linkage.db", OLD).resolve(evening) == before[0]
 
 
 def test_a_rekeying_that_fails_changes_nothing(tmp_path, monkeypatch):

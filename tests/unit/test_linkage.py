@@ -116,7 +116,7 @@ def test_a_linkage_of_the_first_release_is_carried_over(tmp_path):
     database.conn.executescript((folder / "0001_subjects.sql").read_text())
     database.execute("CREATE TABLE migration (name TEXT PRIMARY KEY)")
     database.execute("INSERT INTO migration VALUES ('0001_subjects.sql')")
-    blinds = linkage._blinds(ZOE)
+    blinds = linkage.blinds(ZOE)
     with linkage._engine.write():
         before = linkage._add(ZOE, blinds)
     linkage.open()

@@ -36,6 +36,9 @@ WHERE v.blind = :visit AND s.blind = :subject
 INSERT INTO study (blind, subject) VALUES (:study, :subject)
 ON CONFLICT DO NOTHING
 
+-- name: forget_studies
+DELETE FROM study
+
 -- name: know_study
 UPDATE study SET sex = COALESCE(sex, :sex), birth_date = COALESCE(birth_date, :birth_date)
 WHERE blind = :study AND subject = :subject
