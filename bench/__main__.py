@@ -13,14 +13,14 @@ from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 
-from bench import cells, deidentify, engine, hostile, idle, machine, report, wire, workloads
+from bench import cells, deidentify, engine, hostile, idle, machine, report, scraping, wire, workloads
 from bench.progress import steps
 from bench.receivers import BY_NAME, ROOT, BenchError
 from bench.targets import NEEDED, Medians
 from scp import phantom
 
 ROUNDS, QUICK_ROUNDS, QUICK_SCALE = 5, 1, 0.3
-PARTS = ("engine", "deidentify", "push", "idle", "hostile")
+PARTS = ("engine", "deidentify", "push", "idle", "scraping", "hostile")
 PLAIN_FILES = ("mr",)  # what storescu sends, which takes files
 
 Samples = dict[tuple[str, str, str], list[float]]
@@ -45,6 +45,8 @@ def main() -> int:
             _push(place, made, samples, remarks, asked)
         if "idle" in asked.parts:
             _idle(place, made["mr"], samples, asked)
+        if "scraping" in asked.parts:
+            _scraping(place, made["mr"], samples, asked)
         if "hostile" in asked.parts:
             wanted = tuple(part for part in asked.attacks.split(",") if part)
             attacks = [each for each in hostile.ATTACKS if not wanted or each.name.startswith(wanted)]
@@ -142,6 +144,15 @@ def _idle(place: Path, workload: Path, samples: Samples, asked: argparse.Namespa
                 continue
             for measure in ("kept", "core", "memory"):
                 samples["idle", "cloakroom", measure].append(getattr(found, measure))
+
+
+def _scraping(place: Path, workload: Path, samples: Samples, asked: argparse.Namespace) -> None:
+    pairs = scraping.QUICK_PAIRS if asked.quick else scraping.PAIRS
+    with steps(1) as progress:
+        progress.step(f"scraped under {scraping.SENDERS} associations")
+        found = scraping.run(workload, place / "scraping", pairs=pairs)
+    for measure in ("kept", "cpu"):
+        samples["scraping", "cloakroom", measure].append(getattr(found, measure))
 
 
 def _tell(asked: argparse.Namespace, medians: Medians, verdicts: list[hostile.Verdict], remarks: list[str]) -> None:

@@ -51,6 +51,8 @@ TARGETS = (
     Target("1,000 idle associations: throughput kept", "idle", "kept", "", 0.9),
     Target("1,000 idle associations: share of a core when idle", "idle", "core", "", 0.1, at_most=True),
     Target("1,000 idle associations: MiB of all processes", "idle", "memory", "", 200.0, at_most=True),
+    Target("scraped each second: throughput kept", "scraping", "kept", "", 0.99),
+    Target("a scrape: CPU milliseconds of the node", "scraping", "cpu", "", 150.0, at_most=True),
     Target("hostile peers: throughput the others keep, worst attack", "hostile", "kept", "", 0.9),
     Target("hostile peers: attacks ended within their limit", "hostile", "ended", "", 1.0),
     Target("hostile peers: MiB that the worst attack adds", "hostile", "memory", "", 512.0, at_most=True),
