@@ -8,7 +8,7 @@ from typing import NamedTuple
 from scp import charset, dictionary
 from scp.bounds import Bounds, Excess
 from scp.outcome import Failure, Outcome
-from scp.table import Element, Item, Nested, Shapes, Table, everywhere, find
+from scp.table import Element, Item, Met, Nested, Shapes, Table, everywhere, find
 
 UNDEFINED = 0xFFFFFFFF
 BOUNDS = Bounds()
@@ -160,8 +160,11 @@ class Reader:
         """Walk the items from `at`, note them in `nested` under `start`, and tell where they end (PS3.5 7.5)."""
         items: list[Item] = []
         limit, depth, explicit, delimited = span
+        shapes = self._shapes
         while at < limit or delimited:
-            if explicit and (shape := self._shapes.like(self.data, at, limit, depth)):
+            key = depth, explicit, bytes(self.data[at : at + shapes.KEY])
+            met = shapes.met.get(key)
+            if met and met.shapes and (shape := shapes.like(met, self.data, at, limit)):
                 self.left -= shape.count
                 if self.left < 0:
                     raise _too_many()
@@ -181,8 +184,10 @@ class Reader:
                 raise _short()
             elements, at = self.table(at, Span(stop, depth, explicit, length == UNDEFINED))
             items.append(Item(elements, undefined=length == UNDEFINED))
-            if explicit:
-                self._shapes.learn(self.data, range(begun, at), depth, items[-1], self.nested, left - self.left)
+            if met is not None:
+                shapes.learn(met, self.data, range(begun, at), items[-1], self.nested, left - self.left)
+            elif explicit:  # what is implicit is never met again
+                shapes.met[key] = Met()
         self.nested[start] = Nested(explicit, tuple(items))
         return at, at
 

@@ -146,38 +146,50 @@ def everywhere(elements: tuple[Element, ...], table: Table) -> Iterator[Element]
                 yield from _moved(item.shape.everywhere, item.start)
 
 
+class Met:
+    """An item's beginning that a reader has met, how often it was no layout that it knew, and the layouts it knows."""
+
+    __slots__ = ("shapes", "times")
+
+    def __init__(self) -> None:
+        self.times = 1
+        self.shapes: list[Shape] = []
+
+
 class Shapes:
     """The layouts of items that a reader has met; learning costs, so it is only done while it pays."""
 
-    __slots__ = ("_built", "_hits", "_known", "_longest")
+    __slots__ = ("_built", "_hits", "_longest", "met")
 
     KEY: Final = 16  # bytes of an item's beginning by which layouts are looked up: two headers
+    OFTEN: Final = 3  # times that a beginning is met before a layout of it is learnt
+    PAYS: Final = 4  # times that layouts have to be met again before one more is learnt
     CANDIDATES: Final = 4  # layouts remembered for one beginning
-    TRIES: Final = 4  # layouts learnt before one of them has to be met again
+    TRIES: Final = 2  # layouts learnt before one of them has to be met again
 
     def __init__(self, longest: int) -> None:
         """`longest` is the most bytes of a value that the reader need not look at."""
-        self._known: dict[tuple[int, bytes], list[Shape]] = {}
+        self.met: dict[tuple[int, bool, bytes], Met] = {}
+        """By depth, whether VRs are explicit, and an item's beginning."""
         self._longest = longest
         self._built = self._hits = 0
 
-    def like(self, data: memoryview, at: int, limit: int, depth: int) -> Shape | None:
-        """The layout of the item that starts here, if one like it was met at this depth."""
-        for shape in self._known.get((depth, bytes(data[at : at + self.KEY])), ()):
+    def like(self, met: Met, data: memoryview, at: int, limit: int) -> Shape | None:
+        """The layout known of such a beginning that the item has which starts here."""
+        for shape in met.shapes:
             if at + shape.size <= limit and shape.fits(data, at):
                 self._hits += 1
                 return shape
         return None
 
-    def learn(self, data: memoryview, place: range, depth: int, item: Item, table: Table, count: int) -> None:  # noqa: PLR0913, PLR0917  what an item is
-        """Remember the layout of an item that begins as one before it did."""
-        key = depth, bytes(data[place.start : place.start + self.KEY])
-        known = self._known.get(key)
-        if known is None:
-            self._known[key] = []
-        elif len(known) < self.CANDIDATES and self._built < self.TRIES + self._hits and len(place) <= self._longest:
+    def learn(self, met: Met, data: memoryview, place: range, item: Item, table: Table, count: int) -> None:  # noqa: PLR0913, PLR0917  what an item is
+        """Remember the layout of an item that begins as some before it did."""
+        met.times += 1
+        if met.times < self.OFTEN or len(place) > self._longest:
+            return
+        if len(met.shapes) < self.CANDIDATES and self._built < self.TRIES + self._hits // self.PAYS:
             self._built += 1
             try:
-                known.append(Shape(data, place, item, table, count))
+                met.shapes.append(Shape(data, place, item, table, count))
             except ValueError:
                 self._built += self.TRIES

@@ -57,9 +57,9 @@ def layouts(depth: int = 2) -> st.SearchStrategy[Layout]:
 
 @st.composite
 def repeated(draw: st.DrawFn) -> bytes:
-    """A sequence of up to 12 items of up to three layouts."""
+    """A sequence of up to 20 items of up to three layouts."""
     known = draw(st.lists(layouts(), min_size=1, max_size=3))
-    chosen = draw(st.lists(st.sampled_from(known), max_size=12))
+    chosen = draw(st.lists(st.sampled_from(known), max_size=20))
     random = values_from(draw(st.integers(0, 2**16)))
     contents = [written(layout, random) for layout in chosen]
     return sequence(OWN, *contents, undefined=draw(st.booleans()), undefined_items=draw(st.booleans()))

@@ -3,7 +3,7 @@
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from enum import Enum
+from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from scp import charset, dictionary
@@ -39,7 +39,7 @@ _STATIONS = frozenset({0x00081010, 0x00080055, 0x00400001, 0x00400010, 0x0040024
 """Names and AE titles of stations: many a site has left them as the make or model, which is no secret."""
 
 
-class Kind(Enum):
+class Kind(StrEnum):
     """What a value is, which decides how it is taken apart and what counts as the same."""
 
     NAME = "name"

@@ -99,8 +99,8 @@ class Splice:
         start = stop = 0
         for element in elements:
             tag, vr, at, _, _, end = element
-            step = public.get(tag) or private.get(tag)
-            if step is None:
+            step = public.get(tag)
+            if step is None and (not private or (step := private.get(tag)) is None):
                 continue
             if explicit and vr in step.untouched:
                 if at != stop:

@@ -73,7 +73,7 @@ def test_from_the_readme_to_a_published_visit(machine):
     said(machine, command.replace("FOLDER", "/root/here/images"))
 
     listed = said(machine, ".venv/bin/cloakroom visit list")
-    visit = next(word for word in listed.split() if word.isdigit() and len(word) == 12)  # noqa: PLR2004  scan_research_id
+    visit = next(word for word in listed.split() if word.isdigit() and len(word) == 12)
     said(machine, f".venv/bin/cloakroom visit publish {visit}")
     tree = said(machine, "find var -path '*/DICOM/*' -type f").splitlines()
     assert sum(f"/{visit}/{visit}_" in path for path in tree) == SLICES
