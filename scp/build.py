@@ -92,6 +92,7 @@ def recover(config: Config, index: Index, officer: str) -> Recovered:
     staging.prepare()
     quarantine.prepare()
     publisher = handover.publisher(config, layout_of(config), index)
+    handover.resume(config, index)
     return Recovery(config.export, index, quarantine, publisher, index.recipe(), bounds(config)).run()
 
 

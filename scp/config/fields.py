@@ -33,7 +33,7 @@ from scp.config.kinds import (
     Variables,
 )
 from scp.config.security import Tls, UserIdentity
-from scp.config.visits import Gates
+from scp.config.visits import Gates, Retention
 
 PREFIX = "CLOAKROOM_"
 
@@ -182,6 +182,9 @@ class Config(BaseSettings):
     inbound: Annotated[Inbound, Kind("an [inbound] table")] = Field(
         default_factory=Inbound, description="Files as input."
     )
+    retention: Annotated[Retention, Kind("a [retention] table")] = Field(
+        default_factory=Retention, description="How long what is kept is kept."
+    )
 
     _origins: Mapping[str, str] = PrivateAttr(default_factory=dict)
 
@@ -264,6 +267,7 @@ TABLES: Mapping[str, type[BaseModel]] = {
     "user_identity": UserIdentity,
     "gates": Gates,
     "inbound": Inbound,
+    "retention": Retention,
 }
 
 

@@ -12,6 +12,7 @@ from scp.exports import EXPORTS, ExportError, Surroundings, Visit
 from scp.metrics import Metrics
 from scp.outcome import Failure
 from scp.stop import Stopping
+from scp.store import held
 
 _logger = log.get("exports")
 
@@ -59,7 +60,8 @@ class Exporter:
             return False  # it was configured once; it waits until it is again
         visit = Visit(due.scan_research_id, due.number, Path(self.where.root, due.path))
         try:
-            EXPORTS[due.name](visit, self.where)
+            with held.shared(visit.folder):  # retention waits for the end, and leaves it to `headers` to miss it
+                EXPORTS[due.name](visit, self.where)
         except (ExportError, Failure) as error:
             why = error.why if isinstance(error, Failure) else str(error)
             again = self.ledger.failed(due, why)

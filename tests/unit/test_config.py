@@ -106,6 +106,13 @@ ae_title = "DISC"
 max_zip_entries = 7
 max_zip_bytes = 8
 
+[retention]
+published_days = 1
+staged_days = 2
+quarantine_days = 3
+reports_days = 4
+manifests_days = 5
+
 [[peers]]
 ae_title = "PACS"
 

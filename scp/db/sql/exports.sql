@@ -8,7 +8,7 @@ ON CONFLICT DO NOTHING
 SELECT e.name, e.scan_research_id, e.number, e.tries, d.path
 FROM export AS e
 JOIN delivery AS d ON d.scan_research_id = e.scan_research_id AND d.number = e.number
-WHERE e.state = 'waiting' AND e.next_at <= :now
+WHERE e.state = 'waiting' AND e.next_at <= :now AND d.state = 'published'
 ORDER BY e.next_at, e.scan_research_id, e.number, e.name
 
 -- name: change
