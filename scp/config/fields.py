@@ -124,10 +124,13 @@ class Config(BaseSettings):
     visit_quiet_seconds: Seconds = Field(
         default=300.0, description="A visit is published when nothing came for so long."
     )
-    grouping: Annotated[Literal["study", "day", "accession"], Kind('"study", "day" or "accession"')] = Field(
+    grouping: Annotated[
+        Literal["study", "day", "accession", "hours"], Kind('"study", "day", "accession" or "hours"')
+    ] = Field(
         default="study",
-        description="What one visit is: a study, or a patient's studies of a day or an accession number.",
+        description="What one visit is: a study, or a patient's studies of a day, an accession number or some hours.",
     )
+    grouping_hours: Count = Field(default=12, description='How many hours with grouping = "hours".')
     visit_approval: Switch = Field(
         default=False, description="Whether every visit waits for `visit approve` after its gates."
     )

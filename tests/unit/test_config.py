@@ -34,6 +34,7 @@ layout = "flat"
 consent = "assumed"
 visit_approval = true
 grouping = "day"
+grouping_hours = 13
 export_group = 1011
 exports = ["nifti", "catalog"]
 require_called_ae_title = false
