@@ -19,7 +19,8 @@ from scp.store.staging import Staging
 def check(config: Config) -> None:
     """Raises ConfigError for a group that the node may not give, and where dcm2niix is wanted and missing."""
     group_of(config)
-    wanted = "gates.dcm2niix" if config.gates.dcm2niix != "pass" else "exports" if "nifti" in config.exports else ""
+    converting = {"bids", "nifti"} & set(config.exports)
+    wanted = "gates.dcm2niix" if config.gates.dcm2niix != "pass" else "exports" if converting else ""
     if wanted and program() is None:
         raise ConfigError(f"{config.origins.get(wanted, wanted)}: dcm2niix is not installed (pip install dcm2niix)")
 
@@ -54,5 +55,6 @@ def ledger(config: Config) -> Ledger:
 
 def exporter(config: Config, metrics: Metrics) -> Exporter:
     """The exporter, for a process of its own."""
-    where = Surroundings(config.export, Staging(config.export).work, group_of(config))
+    work, group = Staging(config.export).work, group_of(config)
+    where = Surroundings(config.export, work, group, gzip=config.nifti_gzip, bids=config.bids)
     return Exporter(ledger(config), config.exports, where, metrics)

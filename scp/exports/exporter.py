@@ -57,16 +57,21 @@ class Exporter:
     def _make(self, due: Due) -> bool:
         if due.name not in self.names:
             return False  # it was configured once; it waits until it is again
-        visit = Visit(due.scan_research_id, due.number, Path(self.where.root, due.path))
         try:
-            EXPORTS[due.name](visit, self.where)
+            said = EXPORTS[due.name](self._visit(due), self.where) or ""
         except (ExportError, Failure) as error:
             why = error.why if isinstance(error, Failure) else str(error)
             again = self.ledger.failed(due, why)
             self.metrics.exports.labels(due.name, "failed").inc()
             _logger.error("export_failed", name=due.name, visit=due.scan_research_id, why=why, state=str(again))
             return False
-        self.ledger.done(due)
+        self.ledger.done(due, said)
         self.metrics.exports.labels(due.name, "done").inc()
-        _logger.info("exported", name=due.name, visit=due.scan_research_id)
+        _logger.info("exported", name=due.name, visit=due.scan_research_id, **({"why": said} if said else {}))
         return True
+
+    def _visit(self, due: Due) -> Visit:
+        """With the folders of its other days, for an export that makes one thing of all of them."""
+        others = (path for path in self.ledger.places(due.scan_research_id) if path != due.path)
+        folders = tuple(Path(self.where.root, path) for path in others)
+        return Visit(due.scan_research_id, due.number, Path(self.where.root, due.path), folders)

@@ -29,7 +29,12 @@ def test_a_group_is_one_that_the_node_may_give(config, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("update", "named"), [({"exports": ("catalog", "nifti")}, "exports"), ({"dcm2niix": "warn"}, "gates.dcm2niix")]
+    ("update", "named"),
+    [
+        ({"exports": ("catalog", "nifti")}, "exports"),
+        ({"exports": ("bids",)}, "exports"),
+        ({"dcm2niix": "warn"}, "gates.dcm2niix"),
+    ],
 )
 def test_what_needs_dcm2niix_does_not_start_without_it(config, monkeypatch, update, named):
     monkeypatch.setattr("scp.handover.program", lambda: None)
@@ -50,4 +55,5 @@ def test_the_parts_have_what_is_configured(config):
     assert steward.publisher.group == exporter.where.group == int(asked.export_group)
     assert steward.publisher.manifests.folder == config.state / "manifests"
     assert exporter.names == ("catalog",)
+    assert (exporter.where.gzip, exporter.where.bids) == (False, asked.bids)
     assert (exporter.round(), steward.round()) == (0, 0)
