@@ -1,6 +1,7 @@
 """What `build` puts together behind the walk: the steward and the exporter, and what they need of the machine."""
 
 import os
+from contextlib import closing
 
 from scp.config import Config, ConfigError
 from scp.db.exports import Ledger
@@ -51,6 +52,13 @@ def steward(config: Config, layout: Layout, metrics: Metrics) -> Steward:
 def ledger(config: Config) -> Ledger:
     """The exports' rows of the index."""
     return Ledger(config.index_path)
+
+
+def exports(config: Config) -> dict[str, int]:
+    """Published deliveries by configured export and how far it is, as "nifti done" or "bids waiting"."""
+    with closing(ledger(config)) as opened:
+        rows = opened.listing("exports_by_state")
+    return {f"{row['name']} {row['state']}": row["deliveries"] for row in rows if row["name"] in config.exports}
 
 
 def exporter(config: Config, metrics: Metrics) -> Exporter:

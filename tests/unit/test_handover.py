@@ -4,6 +4,7 @@ import os
 
 import pytest
 from doubles import metrics
+from exporting import Exporting
 
 from scp import build, handover
 from scp.config import Config, ConfigError
@@ -57,3 +58,17 @@ def test_the_parts_have_what_is_configured(config):
     assert exporter.names == ("catalog",)
     assert (exporter.where.gzip, exporter.where.bids) == (False, asked.bids)
     assert (exporter.round(), steward.round()) == (0, 0)
+
+
+def test_exports_are_counted_by_state_and_only_the_configured_ones(tmp_path, monkeypatch):
+    house = Exporting(tmp_path, monkeypatch, ("catalog",))
+    asked = house.config.model_copy(update={"exports": ("catalog", "bids")})
+    assert handover.exports(asked) == {}
+    house.publish()
+    house.exporter.round()
+    house.ledger.offer("bids", 0.0)
+    house.ledger.offer("nifti", 0.0)
+    assert handover.exports(asked) == {"bids waiting": 1, "catalog done": 1}
+    before = len(os.listdir("/proc/self/fd"))
+    assert [handover.exports(asked) for _ in range(20)][-1] == {"bids waiting": 1, "catalog done": 1}
+    assert len(os.listdir("/proc/self/fd")) == before
