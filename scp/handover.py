@@ -1,6 +1,7 @@
 """What `build` puts together behind the walk: steward, exporter, retention, and what they need of the machine."""
 
 import os
+from contextlib import closing
 
 from scp.config import Config, ConfigError
 from scp.db.expiry import Expiry
@@ -22,7 +23,8 @@ from scp.store.staging import Staging
 def check(config: Config) -> None:
     """Raises ConfigError for a group that the node may not give, and where dcm2niix is wanted and missing."""
     group_of(config)
-    wanted = "gates.dcm2niix" if config.gates.dcm2niix != "pass" else "exports" if "nifti" in config.exports else ""
+    converting = {"bids", "nifti"} & set(config.exports)
+    wanted = "gates.dcm2niix" if config.gates.dcm2niix != "pass" else "exports" if converting else ""
     if wanted and program() is None:
         raise ConfigError(f"{config.origins.get(wanted, wanted)}: dcm2niix is not installed (pip install dcm2niix)")
 
@@ -71,10 +73,17 @@ def ledger(config: Config) -> Ledger:
     return Ledger(config.index_path)
 
 
+def exports(config: Config) -> dict[str, int]:
+    """Published deliveries by configured export and how far it is, as "nifti done" or "bids waiting"."""
+    with closing(ledger(config)) as opened:
+        rows = opened.listing("exports_by_state")
+    return {f"{row['name']} {row['state']}": row["deliveries"] for row in rows if row["name"] in config.exports}
+
+
 def exporter(config: Config, metrics: Metrics) -> Exporter:
     """The exporter, for a process of its own."""
     return Exporter(ledger(config), config.exports, _surroundings(config, Staging(config.export)), metrics)
 
 
 def _surroundings(config: Config, staging: Staging) -> Surroundings:
-    return Surroundings(config.export, staging.work, group_of(config))
+    return Surroundings(config.export, staging.work, group_of(config), gzip=config.nifti_gzip, bids=config.bids)

@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from scp.config.bids import DEFAULT, Bids
 from scp.config.file import KeyPath
 from scp.config.inbound import Inbound
 from scp.config.kinds import (
@@ -140,7 +141,8 @@ class Config(BaseSettings):
         default=0.005, description="For a commit to gather as many rows as the last one had; a lone one never waits."
     )
     layout: Text = Field(default="dated", description="Shape of the export tree: dated, daily or flat.")
-    exports: Exports = Field(default=(), description="What is made of published visits besides: catalog, nifti.")
+    exports: Exports = Field(default=(), description="What is made of published visits besides: bids, catalog, nifti.")
+    nifti_gzip: Switch = Field(default=False, description="Whether the export nifti writes .nii.gz instead of .nii.")
     export_group: Group = Field(
         default="own", description="Group id of what is published: the Data Factory's; own: that of the node."
     )
@@ -158,6 +160,10 @@ class Config(BaseSettings):
     sop_classes: Uids = Field(default=(), description="SOP Class UIDs accepted; none means every storage class.")
     protocols: Protocols = Field(
         default_factory=dict, description='Series descriptions kept: "as sent" = "as written", one a line.'
+    )
+    bids: Bids = Field(
+        default_factory=lambda: DEFAULT,
+        description='Where series stand in the export bids: "description pattern" = "anat/T1w", one a line.',
     )
     variables: Variables = Field(
         default_factory=dict, description='Constants that recipes call var:NAME: NAME = "text", one a line.'

@@ -153,10 +153,10 @@ Certificates = Annotated[
 ]
 Uids = Annotated[tuple[_Uid, ...], NoDecode, BeforeValidator(_words), Kind("a UID (PS3.5 9.1)")]
 Exports = Annotated[
-    tuple[Literal["catalog", "nifti"], ...],
+    tuple[Literal["bids", "catalog", "nifti"], ...],
     NoDecode,
     BeforeValidator(_words),
-    Kind('a list of "catalog" and "nifti"'),
+    Kind('a list of "bids", "catalog" and "nifti"'),
 ]
 Protocols = Annotated[
     Mapping[str, _Description],

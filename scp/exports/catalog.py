@@ -1,7 +1,6 @@
 """EHR/<yyyy>/<yyyymmdd>/mri_visits.csv: the visits of a day, for the Data Factory's mapping of clinical tables."""
 
 import csv
-import fcntl
 import io
 import os
 import re
@@ -14,6 +13,7 @@ from scp.exports.visit import Surroundings, Visit
 from scp.steward.headers import Header
 from scp.steward.publish import OWN
 from scp.steward.report import write
+from scp.store import held
 from scp.store.files import answerable, make_folder, sync_folder
 
 NAME = "mri_visits.csv"
@@ -76,14 +76,10 @@ def _alone(day: Path) -> Iterator[None]:
 
     What a killed one of them had half written, or whole and not in its place, is removed.
     """
-    descriptor = os.open(day, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with held.waiting(day):
         for left in day.glob(_LEFT):
             left.unlink()
         yield
-    finally:
-        os.close(descriptor)
 
 
 def _write(path: Path, lines: dict[str, list[str]], group: int) -> None:

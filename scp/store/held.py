@@ -25,6 +25,17 @@ def shared(folder: Path) -> Iterator[bool]:
 
 
 @contextmanager
+def waiting(folder: Path) -> Iterator[None]:
+    """Nobody else who asks so holds the folder meanwhile; waits for those who do. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
 def alone(folder: Path) -> Iterator[bool]:
     """Nobody else holds the folder meanwhile; whether it stands there. Raises Busy while somebody does."""
     descriptor = _open(folder)

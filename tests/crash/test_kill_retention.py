@@ -53,7 +53,7 @@ def house(keeping):
     held = house.store(image(1, visit=VISITS[2], PatientSex="F"), image(2, visit=VISITS[2], PatientSex="M"))
     house.later()
     assert house.state(held) is State.HELD
-    house.exporter("catalog", "nifti").round()
+    house.exporter("bids", "catalog", "nifti").round()
     house.seal("abc")
     house.days(31)
     return house
@@ -78,6 +78,8 @@ def test_killed_there_the_next_run_ends_it(house, point, hit):
     house.run()
     assert (instances(house), house.audit(), house.due()) == (0, [], [])
     assert files(house.config.export / "DICOM") == files(house.config.export / "NIFTI") == []
+    assert not list((house.config.export / "BIDS").glob("sub-*"))
+    assert (house.config.export / "BIDS" / "participants.tsv").read_text() == "participant_id\tsex\n"
     assert files(house.config.export / "EHR") == files(house.config.quarantine) == []
     assert not house.staging.expired.exists()
     for visit in VISITS[:3]:  # each comes again under its own number

@@ -9,7 +9,7 @@ from doubles import VISIT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from keeping import DAY, Keeping, instances
-from visiting import approve, image
+from visiting import PSEUDONYM, approve, image
 
 from scp.db.index import Delivery
 from scp.exports import EXPORTS, REMOVALS
@@ -267,6 +267,46 @@ def test_the_lines_of_others_stay_in_the_table_of_the_day(house):
     house.run()
     lines = (house.config.export / "EHR/2031/20310203/mri_visits.csv").read_text().splitlines()
     assert [line.split(",")[1] for line in lines] == ["VISIT_ID", OTHER]
+
+
+def rows(path):
+    return [line.split("\t") for line in path.read_text().splitlines()]
+
+
+def test_a_session_leaves_the_dataset_and_its_tables(house):
+    house.publish(VISIT, *range(1, 5), Rows=8, Columns=8, PixelData=bytes(128))
+    house.days(1)
+    house.publish(OTHER, *range(1, 5), Rows=8, Columns=8, PixelData=bytes(128))
+    house.exporter("bids").round()
+    subject = house.config.export / "BIDS" / f"sub-{PSEUDONYM}"
+    assert [path.name for path in sorted(subject.glob("ses-*"))] == [f"ses-{VISIT}", f"ses-{OTHER}"]
+    house.days(29.5)
+    assert house.run() == [("published", VISIT, "")]
+    assert [path.name for path in sorted(subject.glob("ses-*"))] == [f"ses-{OTHER}"]
+    assert [row[0] for row in rows(subject / f"{subject.name}_sessions.tsv")] == ["session_id", f"ses-{OTHER}"]
+    assert [row[0] for row in rows(subject.parent / "participants.tsv")] == ["participant_id", subject.name]
+    house.days(1)
+    assert house.run() == [("published", OTHER, "")]
+    assert not subject.exists()
+    assert [row[0] for row in rows(subject.parent / "participants.tsv")] == ["participant_id"]
+    assert list(house.staging.work.iterdir()) == []
+
+
+def test_tables_that_a_killed_one_left_are_put_right(house):
+    house.publish(VISIT, *range(1, 5), Rows=8, Columns=8, PixelData=bytes(128))
+    house.days(1)
+    house.publish(OTHER, *range(1, 5), Rows=8, Columns=8, PixelData=bytes(128))
+    house.exporter("bids").round()
+    subject = house.config.export / "BIDS" / f"sub-{PSEUDONYM}"
+    (subject / f"ses-{VISIT}").rename(house.staging.work / f"ses-{VISIT}.old")  # and then it was killed
+    house.days(29.5)
+    house.run()
+    assert [row[0] for row in rows(subject / f"{subject.name}_sessions.tsv")] == ["session_id", f"ses-{OTHER}"]
+    subject.rename(house.staging.work / f"{subject.name}.old")  # once more
+    house.days(1)
+    house.run()
+    assert [row[0] for row in rows(subject.parent / "participants.tsv")] == ["participant_id"]
+    assert list(house.staging.work.iterdir()) == []
 
 
 def test_a_table_that_a_killed_exporter_left_behind_goes(house):

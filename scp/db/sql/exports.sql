@@ -11,6 +11,9 @@ JOIN delivery AS d ON d.scan_research_id = e.scan_research_id AND d.number = e.n
 WHERE e.state = 'waiting' AND e.next_at <= :now AND d.state = 'published'
 ORDER BY e.next_at, e.scan_research_id, e.number, e.name
 
+-- name: places
+SELECT DISTINCT path FROM delivery WHERE scan_research_id = :scan_research_id AND state = 'published' ORDER BY path
+
 -- name: change
 UPDATE export SET state = :state, tries = :tries, why = :why, changed_at = :now, next_at = :next
 WHERE name = :name AND scan_research_id = :scan_research_id AND number = :number
