@@ -51,7 +51,9 @@ TARGETS = (
     Target("1,000 idle associations: throughput kept", "idle", "kept", "", 0.9),
     Target("1,000 idle associations: share of a core when idle", "idle", "core", "", 0.1, at_most=True),
     Target("1,000 idle associations: MiB of all processes", "idle", "memory", "", 200.0, at_most=True),
-    Target("steward: a visit of the last tenth of 1,000 to the first", "steward", "growth", "", 1.25, at_most=True),
+    Target(
+        "steward: CPU of a visit of the last tenth of 1,000 to the first", "steward", "growth", "", 1.25, at_most=True
+    ),
     Target("steward: seconds to publish a visit of 2,000", "steward", "publishing", "", 1.0, at_most=True),
     Target("hostile peers: throughput the others keep, worst attack", "hostile", "kept", "", 0.9),
     Target("hostile peers: attacks ended within their limit", "hostile", "ended", "", 1.0),

@@ -63,7 +63,7 @@ def resume(config: Config, index: Index) -> None:
     """Finish what retention had begun when the last end came; call it when no process of the node runs."""
     held = retention(config, index, declare())
     try:
-        held.resume()
+        held.try_to_resume()
     finally:
         held.expiry.close()
 

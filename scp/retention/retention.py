@@ -55,7 +55,7 @@ class Retention:
         """
         start = self.now()
         with walks.expiring(self.config.state):
-            self.resume()
+            self.try_to_resume()
             of_kind: dict[str, list[Due]] = defaultdict(list)
             for each in self.plan():
                 of_kind[each.kind].append(each)
@@ -77,6 +77,13 @@ class Retention:
             return self.visits.resume() + sealed.resume()
         except walks.Busy:
             return 0
+
+    def try_to_resume(self) -> None:
+        """`resume`, where what fails is logged and stays begun: it holds up neither others nor a start."""
+        try:
+            self.resume()
+        except Failure as failure:
+            _logger.error("retention_failed", outcome=failure.outcome.label, why=failure.why)
 
     def _take(self, kind: str, entries: Sequence[Due]) -> list[Done]:
         why = ""

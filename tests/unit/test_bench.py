@@ -260,7 +260,7 @@ def test_the_steward_of_the_bench_publishes_what_a_node_would(tmp_path, monkeypa
     monkeypatch.setattr(steward.log, "configure", lambda *_words: None)
     steps = Steps()
     figures = steward.measure(tmp_path / "house", steps, visits=10, instances=3)
-    assert (len(figures.rounds), len(figures.large), len(figures.tenths)) == (10, 2, 10)
+    assert [len(each) for each in (*figures, figures.tenths)] == [10, 10, 2, 10]
     assert len(steps.said) == steward.PARTS + 1
     files = sorted((tmp_path / "house" / "export" / "DICOM").rglob("*.dcm"))
     assert len(files) == 10 * 3 + 2 * 7
@@ -274,6 +274,6 @@ def test_the_steward_of_the_bench_publishes_what_a_node_would(tmp_path, monkeypa
 
 
 def test_what_grows_is_seen_to_grow():
-    flat = steward.Figures([0.1, 0.1, 0.5, *[0.1] * 27], [0.2])
+    flat = steward.Figures([0.2] * 30, [0.1, 0.1, 0.5, *[0.1] * 27], [0.2])
     assert flat.growth == 1.0
-    assert steward.Figures([0.01 * (1 + number) for number in range(100)], [0.2]).growth > steward.FLAT
+    assert steward.Figures([0.1] * 100, [0.01 * (1 + number) for number in range(100)], [0.2]).growth > steward.FLAT

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from keeping import DAY, Keeping, instances
 from visiting import PSEUDONYM, approve, image
 
+from scp import handover
 from scp.db.index import Delivery
 from scp.exports import EXPORTS, REMOVALS
 from scp.layouts.names import file_name
+from scp.outcome import Failure
 from scp.state import State
 from scp.steward.publish import close_day
 from scp.store import held
@@ -367,6 +369,30 @@ def test_one_that_cannot_go_holds_no_other_up(house, monkeypatch):
     assert house.state(FIRST) is State.EXPIRING
     assert house.audit() == [("unfinished", PLACE)]
     assert house.run() == []  # finished first, so that nothing is due
+    assert house.state(FIRST) is State.EXPIRED
+    assert house.tree() == [".tmp", "DICOM"]
+
+
+def test_what_was_begun_and_cannot_be_ended_holds_up_neither_others_nor_a_start(house, monkeypatch):
+    house.publish(VISIT)
+    house.publish(OTHER)
+    house.days(31)
+    house.expiry.begin(VISIT, house.now - 30 * DAY, "test")
+    rename = shutil.os.rename
+
+    def refused(self, target):
+        if self.name in {VISIT, "2031"}:
+            raise PermissionError(13, "refused")
+        return rename(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.rename", refused)
+        handover.resume(house.config, house.index)
+        assert house.run() == [("published", OTHER, "")]
+        with pytest.raises(Failure, match="EACCES"):
+            house.retention.finish()  # the steward waits an hour then
+    assert house.state(FIRST) is State.EXPIRING
+    handover.resume(house.config, house.index)
     assert house.state(FIRST) is State.EXPIRED
     assert house.tree() == [".tmp", "DICOM"]
 
