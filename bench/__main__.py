@@ -13,14 +13,14 @@ from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 
-from bench import cells, deidentify, engine, hostile, idle, machine, report, scraping, wire, workloads
+from bench import cells, deidentify, engine, hostile, idle, machine, report, scraping, steward, wire, workloads
 from bench.progress import steps
 from bench.receivers import BY_NAME, ROOT, BenchError
 from bench.targets import NEEDED, Medians
 from scp import phantom
 
 ROUNDS, QUICK_ROUNDS, QUICK_SCALE = 5, 1, 0.3
-PARTS = ("engine", "deidentify", "push", "idle", "scraping", "hostile")
+PARTS = ("engine", "deidentify", "steward", "push", "idle", "scraping", "hostile")
 PLAIN_FILES = ("mr",)  # what storescu sends, which takes files
 
 Samples = dict[tuple[str, str, str], list[float]]
@@ -40,7 +40,9 @@ def main() -> int:
             remarks.append(_engine())
         if "deidentify" in asked.parts:
             remarks.append(deidentify.section(quick=asked.quick))
-        made = _workloads(place, asked.scale)
+        if "steward" in asked.parts:
+            remarks.append(_steward(place, samples, asked))
+        made = _workloads(place, asked.scale) if {"push", "idle", "hostile"} & set(asked.parts) else {}
         if "push" in asked.parts:
             _push(place, made, samples, remarks, asked)
         if "idle" in asked.parts:
@@ -97,6 +99,17 @@ def _workloads(place: Path, scale: float) -> dict[str, Path]:
         folder = place / f"workload-{workload.name}"
         made[workload.name] = workloads.make(workload, folder, count=count, files=workload.name in PLAIN_FILES)
     return made
+
+
+def _steward(place: Path, samples: Samples, asked: argparse.Namespace) -> str:
+    with steps(steward.PARTS + 1) as progress:
+        visits = steward.VISITS // 10 if asked.quick else steward.VISITS
+        figures = steward.measure(place / "steward", progress, visits)
+    samples["steward", "cloakroom", "growth"].append(figures.growth)
+    samples["steward", "cloakroom", "publishing"] += figures.large
+    asked.out.mkdir(exist_ok=True)
+    steward.plot(asked.out, figures)
+    return steward.section(figures)
 
 
 def _engine() -> str:

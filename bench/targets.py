@@ -53,6 +53,10 @@ TARGETS = (
     Target("1,000 idle associations: MiB of all processes", "idle", "memory", "", 200.0, at_most=True),
     Target("scraped each second: throughput kept", "scraping", "kept", "", 0.99),
     Target("a scrape: CPU milliseconds of the node", "scraping", "cpu", "", 150.0, at_most=True),
+    Target(
+        "steward: CPU of a visit of the last tenth of 1,000 to the first", "steward", "growth", "", 1.25, at_most=True
+    ),
+    Target("steward: seconds to publish a visit of 2,000", "steward", "publishing", "", 1.0, at_most=True),
     Target("hostile peers: throughput the others keep, worst attack", "hostile", "kept", "", 0.9),
     Target("hostile peers: attacks ended within their limit", "hostile", "ended", "", 1.0),
     Target("hostile peers: MiB that the worst attack adds", "hostile", "memory", "", 512.0, at_most=True),

@@ -12,6 +12,7 @@ store/       durable files; the sealed quarantine
 db/          all SQL: the index (pseudonymous) and the linkage (identified, encrypted, apart)
 steward/     checks a visit once it is complete, and publishes it
 exports/     what is made of published visits besides
+retention/   what has been kept long enough goes
 inbound/     files as input: what a peer would send, found in folders, ZIPs and on media
 retrieve/    the back door: where this node is the requestor
 verify/      holds the index against the disks

@@ -90,6 +90,7 @@ def recover(config: Config, index: Index, officer: str) -> Recovered:
     staging.prepare()
     quarantine.prepare()
     publisher = handover.publisher(config, layout_of(config), index)
+    handover.resume(config, index)
     return Recovery(config.export, index, quarantine, publisher, index.recipe(), bounds(config)).run()
 
 
@@ -106,9 +107,9 @@ def intake(node: Node, metrics: Metrics, index: Index | None = None) -> Intake:
     """
     config = node.config
     admission = Admission(config=config, free_bytes=partial(free_bytes, config))
-    return Intake(
+    walk = Intake(
         rules=tuple(rule(admission) for rule in RULES.values()),
-        identity=whose(node.plan.identity, config.grouping),
+        identity=node.plan.identity,
         deidentify=node.plan.deidentify,
         linkage=Linkage(config.linkage_path, node.keys.linkage),
         index=index
@@ -122,11 +123,13 @@ def intake(node: Node, metrics: Metrics, index: Index | None = None) -> Intake:
         bounds=bounds(config),
         streams=node.plan.streams,
     )
+    return replanned(walk, node)
 
 
-def replanned(intake: Intake, plan: Plan) -> Intake:
-    """The same walk with another recipe."""
-    return replace(intake, identity=plan.identity, deidentify=plan.deidentify, streams=plan.streams)
+def replanned(intake: Intake, node: Node) -> Intake:
+    """The same walk with the recipe that the node has now."""
+    identity = whose(node.plan.identity, node.config.grouping, node.config.grouping_hours)
+    return replace(intake, identity=identity, deidentify=node.plan.deidentify, streams=node.plan.streams)
 
 
 def bounds(config: Config) -> Bounds:

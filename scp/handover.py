@@ -1,14 +1,18 @@
-"""What `build` puts together behind the walk: the steward and the exporter, and what they need of the machine."""
+"""What `build` puts together behind the walk: steward, exporter, retention, and what they need of the machine."""
 
 import os
+from contextlib import closing
 
 from scp.config import Config, ConfigError
+from scp.db.expiry import Expiry
 from scp.db.exports import Ledger
 from scp.db.index import Index
 from scp.exports import Surroundings
 from scp.exports.exporter import Exporter
 from scp.layouts import Layout
-from scp.metrics import Metrics
+from scp.metrics import Metrics, declare
+from scp.retention import Daily, Retention
+from scp.retention.visits import Visits
 from scp.steward.gates.converted import program
 from scp.steward.manifest import Manifests
 from scp.steward.publish import OWN, Publisher
@@ -19,7 +23,8 @@ from scp.store.staging import Staging
 def check(config: Config) -> None:
     """Raises ConfigError for a group that the node may not give, and where dcm2niix is wanted and missing."""
     group_of(config)
-    wanted = "gates.dcm2niix" if config.gates.dcm2niix != "pass" else "exports" if "nifti" in config.exports else ""
+    converting = {"bids", "nifti"} & set(config.exports)
+    wanted = "gates.dcm2niix" if config.gates.dcm2niix != "pass" else "exports" if converting else ""
     if wanted and program() is None:
         raise ConfigError(f"{config.origins.get(wanted, wanted)}: dcm2niix is not installed (pip install dcm2niix)")
 
@@ -44,7 +49,23 @@ def publisher(config: Config, layout: Layout, index: Index) -> Publisher:
 def steward(config: Config, layout: Layout, metrics: Metrics) -> Steward:
     """The steward, for a process of its own or an operator's command."""
     index = Index(config.index_path)
-    return Steward(index, publisher(config, layout, index), metrics, config)
+    daily = Daily(retention(config, index, metrics))
+    return Steward(index, publisher(config, layout, index), metrics, config, beside=daily.turn)
+
+
+def retention(config: Config, index: Index, metrics: Metrics) -> Retention:
+    """What takes away what has been kept long enough: the steward's, an operator's, or a start's to finish."""
+    staging, expiry = Staging(config.export), Expiry(config.index_path)
+    return Retention(config, index, expiry, Visits(expiry, staging, _surroundings(config, staging)), metrics)
+
+
+def resume(config: Config, index: Index) -> None:
+    """Finish what retention had begun when the last end came; call it when no process of the node runs."""
+    held = retention(config, index, declare())
+    try:
+        held.try_to_resume()
+    finally:
+        held.expiry.close()
 
 
 def ledger(config: Config) -> Ledger:
@@ -52,7 +73,17 @@ def ledger(config: Config) -> Ledger:
     return Ledger(config.index_path)
 
 
+def exports(config: Config) -> dict[str, int]:
+    """Published deliveries by configured export and how far it is, as "nifti done" or "bids waiting"."""
+    with closing(ledger(config)) as opened:
+        rows = opened.listing("exports_by_state")
+    return {f"{row['name']} {row['state']}": row["deliveries"] for row in rows if row["name"] in config.exports}
+
+
 def exporter(config: Config, metrics: Metrics) -> Exporter:
     """The exporter, for a process of its own."""
-    where = Surroundings(config.export, Staging(config.export).work, group_of(config))
-    return Exporter(ledger(config), config.exports, where, metrics)
+    return Exporter(ledger(config), config.exports, _surroundings(config, Staging(config.export)), metrics)
+
+
+def _surroundings(config: Config, staging: Staging) -> Surroundings:
+    return Surroundings(config.export, staging.work, group_of(config), gzip=config.nifti_gzip, bids=config.bids)

@@ -92,7 +92,8 @@ class Identity:
     """Whose visit an instance belongs to, in the hospital's own words; only the linkage may keep it, encrypted.
 
     `visit` is what several studies of one visit have in common, empty where a study is one; `sex` and `birth_date` are
-    what a study may not have two of.
+    what a study may not have two of. With `hours` above 0 a study joins the visit of its patient that began within so
+    many hours of when it `begins` (s, local time; None where it does not say).
     """
 
     patient_id: str
@@ -101,6 +102,8 @@ class Identity:
     visit: str = ""
     sex: str = ""
     birth_date: str = ""
+    hours: int = 0
+    begins: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

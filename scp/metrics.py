@@ -26,8 +26,9 @@ RELOADS = ("loaded", "refused")
 COMMANDS = ("c_store", "c_echo", "other")
 STEPS = ("receive", "examine", "admission", "linkage", "deidentify", "store", "index", "respond")
 GATES = ("mandatory", "primary", "consistent", "t1", "resolution", "slices", "gaps", "protocol", "dcm2niix")
-EXPORTS = ("catalog", "nifti")
+EXPORTS = ("bids", "catalog", "nifti")
 ENDS = ("done", "failed")
+EXPIRED = ("published", "staged", "quarantine", "report", "manifest")
 VERDICTS = ("warn", "hold", "quarantine")
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -62,6 +63,7 @@ class Metrics:
     lost: Gauge
     gate_findings: Counter
     exports: Counter
+    expired: Counter
     registry: CollectorRegistry
     _slot: _Slot = field(default_factory=_Slot, repr=False)
 
@@ -127,12 +129,7 @@ def _declare(registry: CollectorRegistry, value_class: Any, slot: _Slot) -> Metr
             published_instances=Counter(
                 "cloakroom_published_instances_total", "Instances in published visits.", registry=own
             ),
-            lost=Gauge(
-                "cloakroom_lost",
-                "Rows whose file was not there when the node started: acknowledged and lost.",
-                registry=own,
-                multiprocess_mode="livesum",
-            ),
+            lost=_lost(own),
             gate_findings=_crossed(
                 "cloakroom_gate_findings_total",
                 "Findings of the gates, by gate and what it weighs.",
@@ -144,6 +141,13 @@ def _declare(registry: CollectorRegistry, value_class: Any, slot: _Slot) -> Metr
                 "Exports that were tried, by export and how that ended.",
                 own,
                 {"export": EXPORTS, "end": ENDS},
+            ),
+            expired=_counter(
+                "cloakroom_expired_total",
+                "Things taken away because their time was over, by kind.",
+                own,
+                "kind",
+                EXPIRED,
             ),
             registry=registry,
             _slot=slot,
@@ -177,6 +181,15 @@ def _steps(registry: CollectorRegistry | None) -> Histogram:
     for step in STEPS:
         histogram.labels(step)
     return histogram
+
+
+def _lost(registry: CollectorRegistry | None) -> Gauge:
+    return Gauge(
+        "cloakroom_lost",
+        "Rows whose file was not there when the node started: acknowledged and lost.",
+        registry=registry,
+        multiprocess_mode="livesum",
+    )
 
 
 @contextmanager

@@ -20,15 +20,23 @@ class State(Enum):
     """Each row's name is the index column, the metric label, the word in `visit show` and the row in docs/visits.md."""
 
     RECEIVING = Row(True, ("quiet", "rejected"), "instances are coming")
-    REOPENED = Row(True, ("quiet", "rejected"), "the same, after the visit was published before")
+    REOPENED = Row(True, ("quiet", "rejected"), "the same, after the visit was published, or expired, before")
     QUIET = Row(True, ("checked", "held", "quarantined", "rejected"), "complete: every signal, or an operator, says so")
     CHECKED = Row(True, ("approved", "held", "rejected"), "no gate holds it")
-    HELD = Row(True, ("quiet", "approved", "rejected"), "waits for a person: a gate holds it, or approval is asked for")
-    QUARANTINED = Row(True, ("quiet", "rejected"), "a gate keeps it in staging; nobody can approve it as it is")
-    REJECTED = Row(True, ("quiet", "approved"), "a person keeps it in staging")
+    HELD = Row(
+        True,
+        ("quiet", "approved", "rejected", "expiring"),
+        "waits for a person: a gate holds it, or approval is asked for",
+    )
+    QUARANTINED = Row(
+        True, ("quiet", "rejected", "expiring"), "a gate keeps it in staging; nobody can approve it as it is"
+    )
+    REJECTED = Row(True, ("quiet", "approved", "expiring"), "a person keeps it in staging")
     APPROVED = Row(True, ("publishing", "rejected"), "will be published as soon as nothing is being added")
     PUBLISHING = Row(False, ("published",), "is being moved; taken up again after a crash")
-    PUBLISHED = Row(False, (), "stands in the export tree, with its marker")
+    PUBLISHED = Row(False, ("expiring",), "stands in the export tree, with its marker")
+    EXPIRING = Row(False, ("expired",), "its time is over; is being taken away, and taken up again after a crash")
+    EXPIRED = Row(False, (), "was taken away; what is sent again opens the next delivery")
 
     @property
     def label(self) -> str:

@@ -14,6 +14,7 @@ from typing import Final
 
 _IMPORTS: Final = "imports.lock"
 _INSTANCES: Final = "walks.lock"
+_EXPIRING: Final = "retention.lock"
 
 
 class Busy(Exception):  # noqa: N818  no error: somebody else is at it
@@ -45,6 +46,13 @@ def instance(state: Path) -> Iterator[None]:
 def no_instance(state: Path) -> Iterator[None]:
     """No import has an instance on its way; waits until those that have are done with theirs."""
     with _held(state / _INSTANCES, fcntl.LOCK_EX):
+        yield
+
+
+@contextmanager
+def expiring(state: Path) -> Iterator[None]:
+    """Held by whoever takes away what has been kept long enough; raises Busy while another one does."""
+    with _held(state / _EXPIRING, fcntl.LOCK_EX | fcntl.LOCK_NB):
         yield
 
 

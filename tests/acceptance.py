@@ -45,7 +45,7 @@ def violations(root):
 
 
 def _stray(path):
-    return path.name not in {".tmp", "DICOM", "NIFTI", "EHR"}
+    return path.name not in {".tmp", "BIDS", "DICOM", "EHR", "NIFTI"}
 
 
 def _of_path(path, root):

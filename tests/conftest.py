@@ -2,6 +2,7 @@ import logging
 
 import pydicom.config
 import pytest
+from keeping import Keeping
 from pynetdicom.association import Association
 from requestor import Checkpoint
 
@@ -29,3 +30,17 @@ def libraries_as_they_were():
     for logger, level in zip(loggers, levels, strict=True):
         logger.setLevel(level)
     pydicom.config.settings.reading_validation_mode = mode
+
+
+@pytest.fixture
+def keeping(tmp_path, monkeypatch):
+    """Makes a house whose visits are kept for some days only, and closes it."""
+    houses = []
+
+    def make(days=None, **settings):
+        houses.append(Keeping(tmp_path, monkeypatch, days, **settings))
+        return houses[-1]
+
+    yield make
+    for house in houses:
+        house.close()

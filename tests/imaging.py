@@ -30,10 +30,11 @@ def volumes(files, folder):
         shutil.copyfile(file, source / f"{number:06d}.dcm")
     command = [DCM2NIIX, "-b", "n", "-z", "n", "-f", "%s_%u", "-o", made, source]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
-    return sorted(_volume(path) for path in made.glob("*.nii"))
+    return sorted(volume(path) for path in made.glob("*.nii"))
 
 
-def _volume(path):
+def volume(path):
+    """Shape, affine, type of voxels, scale and their digest."""
     image = nibabel.load(path)
     voxels = np.ascontiguousarray(image.dataobj.get_unscaled())
     affine = tuple(np.round(image.affine, 3).ravel().tolist())

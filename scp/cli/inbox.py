@@ -55,7 +55,7 @@ def watch(current: Current, metrics: Metrics, alive: Callable[[], None]) -> None
 
     def renew() -> None:
         if current.renew():
-            walk = build.replanned(intake, current.node.plan).take
+            walk = build.replanned(intake, current.node).take
             running.run = importer(config, walk, metrics, settings.ae_title)
 
     signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())

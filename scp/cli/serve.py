@@ -133,7 +133,7 @@ def _work(  # noqa: PLR0913, PLR0917  a process is handed everything at once
     intake = build.intake(current.node, metrics)
 
     def renew(door: FrontDoor) -> FrontDoor:
-        return replace(door, take=build.replanned(intake, current.node.plan).take) if current.renew() else door
+        return replace(door, take=build.replanned(intake, current.node).take) if current.renew() else door
 
     door = FrontDoor(
         limits=config.limits,

@@ -5,7 +5,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from scp import __version__, build, web
+from scp import __version__, build, handover, web
 from scp.cli.output import when
 from scp.config import Config
 from scp.glance import Glance, look
@@ -44,6 +44,7 @@ def signs(node: build.Node, board: Board) -> web.Signs:
         workers=lambda: workers(board),
         certificates=partial(expiry.ends, config.tls),
         keys_usable=lambda: usable(config.keys),
+        exports=partial(handover.exports, config),
         arrivals=lambda: arrivals(glance),
         warnings=lambda: warnings(config),
         about=about(node, time.time()),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from scp import build
+from scp import build, handover
 from scp.cli.output import ConfigOption, JsonOption, record, when
 from scp.config import Config, load
 from scp.glance import free_bytes, look
@@ -10,7 +10,7 @@ from scp.store import keys
 
 
 def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Show the node at a glance: whether it runs, what it took, visits by state, quarantine by outcome, disk left."""
+    """Show the node at a glance: whether it runs, what it took, visits by state, quarantine, exports, disk left."""
     record(_glance(load(config)), as_json=as_json)
 
 
@@ -32,7 +32,7 @@ def _glance(config: Config) -> dict[str, Any]:
 
 def _held(config: Config) -> dict[str, Any]:
     if not config.index_path.exists():
-        return {"instances": 0, "visits": {}, "quarantine": {}}
+        return {"instances": 0, "visits": {}, "quarantine": {}, "exports": {}}
     glance = look(config)
     totals = glance.index.listing("totals")[0]
     return {
@@ -41,4 +41,5 @@ def _held(config: Config) -> dict[str, Any]:
         "last_stored": when(totals["last_stored"]),
         "visits": glance.visits(),
         "quarantine": glance.quarantined(),
+        "exports": handover.exports(config),
     }

@@ -120,6 +120,8 @@ def report(
         raise refuse(f"there is no report of visit {visit}; its gates have not been asked", NOT_FOUND)
     if html is not None:
         entry = next(entry for entry in entries if entry.delivery.number == found["delivery"])
+        if entry.state in {State.EXPIRING, State.EXPIRED}:
+            raise refuse(f"the pictures of visit {visit} are gone: its time was over", NOT_FOUND)
         html.write_text(page(found, folder_of(settings, entry)), encoding="utf-8")
         typer.echo(f"wrote {html}")
         return

@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from scp.config.bids import DEFAULT, Bids
 from scp.config.file import KeyPath
 from scp.config.inbound import Inbound
 from scp.config.kinds import (
@@ -33,7 +34,7 @@ from scp.config.kinds import (
     Variables,
 )
 from scp.config.security import Tls, UserIdentity
-from scp.config.visits import Gates
+from scp.config.visits import Gates, Retention
 
 PREFIX = "CLOAKROOM_"
 
@@ -124,10 +125,13 @@ class Config(BaseSettings):
     visit_quiet_seconds: Seconds = Field(
         default=300.0, description="A visit is published when nothing came for so long."
     )
-    grouping: Annotated[Literal["study", "day", "accession"], Kind('"study", "day" or "accession"')] = Field(
+    grouping: Annotated[
+        Literal["study", "day", "accession", "hours"], Kind('"study", "day", "accession" or "hours"')
+    ] = Field(
         default="study",
-        description="What one visit is: a study, or a patient's studies of a day or an accession number.",
+        description="What one visit is: a study, or a patient's studies of a day, an accession number or some hours.",
     )
+    grouping_hours: Count = Field(default=12, description='How many hours with grouping = "hours".')
     visit_approval: Switch = Field(
         default=False, description="Whether every visit waits for `visit approve` after its gates."
     )
@@ -137,7 +141,8 @@ class Config(BaseSettings):
         default=0.005, description="For a commit to gather as many rows as the last one had; a lone one never waits."
     )
     layout: Text = Field(default="dated", description="Shape of the export tree: dated, daily or flat.")
-    exports: Exports = Field(default=(), description="What is made of published visits besides: catalog, nifti.")
+    exports: Exports = Field(default=(), description="What is made of published visits besides: bids, catalog, nifti.")
+    nifti_gzip: Switch = Field(default=False, description="Whether the export nifti writes .nii.gz instead of .nii.")
     export_group: Group = Field(
         default="own", description="Group id of what is published: the Data Factory's; own: that of the node."
     )
@@ -155,6 +160,10 @@ class Config(BaseSettings):
     sop_classes: Uids = Field(default=(), description="SOP Class UIDs accepted; none means every storage class.")
     protocols: Protocols = Field(
         default_factory=dict, description='Series descriptions kept: "as sent" = "as written", one a line.'
+    )
+    bids: Bids = Field(
+        default_factory=lambda: DEFAULT,
+        description='Where series stand in the export bids: "description pattern" = "anat/T1w", one a line.',
     )
     variables: Variables = Field(
         default_factory=dict, description='Constants that recipes call var:NAME: NAME = "text", one a line.'
@@ -181,6 +190,9 @@ class Config(BaseSettings):
     )
     inbound: Annotated[Inbound, Kind("an [inbound] table")] = Field(
         default_factory=Inbound, description="Files as input."
+    )
+    retention: Annotated[Retention, Kind("a [retention] table")] = Field(
+        default_factory=Retention, description="How long what is kept is kept."
     )
 
     _origins: Mapping[str, str] = PrivateAttr(default_factory=dict)
@@ -264,6 +276,7 @@ TABLES: Mapping[str, type[BaseModel]] = {
     "user_identity": UserIdentity,
     "gates": Gates,
     "inbound": Inbound,
+    "retention": Retention,
 }
 
 

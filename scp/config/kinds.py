@@ -126,6 +126,7 @@ _Description = Annotated[str, AfterValidator(_description)]
 Port = Annotated[_Whole, Field(ge=1, le=65535), Kind("a port number (1-65535)")]
 Count = Annotated[_Whole, Field(ge=1), Kind("a whole number above 0")]
 Group = Annotated[str, BeforeValidator(_group), Kind('a group id above 0, or "own"')]
+Days = Annotated[_Whole, Field(ge=0), Kind("a whole number of days from 0")]
 Bytes = Annotated[_Whole, Field(ge=1), Kind("a number of bytes above 0")]
 Seconds = Annotated[
     float,
@@ -152,10 +153,10 @@ Certificates = Annotated[
 ]
 Uids = Annotated[tuple[_Uid, ...], NoDecode, BeforeValidator(_words), Kind("a UID (PS3.5 9.1)")]
 Exports = Annotated[
-    tuple[Literal["catalog", "nifti"], ...],
+    tuple[Literal["bids", "catalog", "nifti"], ...],
     NoDecode,
     BeforeValidator(_words),
-    Kind('a list of "catalog" and "nifti"'),
+    Kind('a list of "bids", "catalog" and "nifti"'),
 ]
 Protocols = Annotated[
     Mapping[str, _Description],

@@ -14,7 +14,7 @@ from scp.config.kinds import Variable
 
 FILE_VARIABLE = PREFIX + "CONFIG"
 
-_JSON = (variable(("peers",)), variable(("protocols",)), variable(("variables",)))
+_JSON = tuple(variable((key,)) for key in ("peers", "protocols", "bids", "variables"))
 _SERVICE_LINK = re.compile(r"(?:CLOAKROOM_SERVICE_(?:HOST|PORT)|CLOAKROOM_PORT_\d+_(?:TCP|UDP))(?:_\w+)?")
 
 

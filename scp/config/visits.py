@@ -1,10 +1,10 @@
-"""The settings of the gates: how much a finding of each weighs."""
+"""The settings of visits: how much a finding of each gate weighs, and how long what is kept is kept."""
 
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from scp.config.kinds import Kind
+from scp.config.kinds import Days, Kind
 
 Weight = Annotated[
     Literal["pass", "warn", "hold", "quarantine"], Kind('"pass", "warn", "hold" or "quarantine"')
@@ -33,3 +33,19 @@ class Gates(BaseModel):
     dcm2niix: Weight = Field(
         default="pass", description="No volume comes of a series with dcm2niix; it has to be installed."
     )
+
+
+class Retention(BaseModel):
+    """After how many days what is kept is taken away; 0 keeps it for ever."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    published_days: Days = Field(
+        default=0, description="Days that a published visit is kept, and what was exported of it; 0: for ever."
+    )
+    staged_days: Days = Field(
+        default=0, description="Days that a visit stays held, quarantined by a gate or rejected; 0: for ever."
+    )
+    quarantine_days: Days = Field(default=0, description="Days that a sealed original is kept; 0: for ever.")
+    reports_days: Days = Field(default=0, description="Days that a report of the gates is kept; 0: for ever.")
+    manifests_days: Days = Field(default=0, description="Days that a manifest of digests is kept; 0: for ever.")

@@ -5,6 +5,7 @@ import os
 import re
 import sqlite3
 import threading
+import weakref
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -66,6 +67,8 @@ class Engine:
         self._spare = _Spare()
         self._turn = threading.Lock()
         self._lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._unlock = weakref.finalize(self, os.close, self._lock)
+        self._unlock.atexit = False
 
     def close(self) -> None:
         """Close this thread's connection and the lock file; other threads' connections close with their threads."""
@@ -74,7 +77,7 @@ class Engine:
             database.conn.close()
             self._local.database = self._local.life = None
         self._spare.close()
-        os.close(self._lock)
+        self._unlock()
 
     def rows(self, query: str, parameters: Parameters | None = None) -> list[sqlite3.Row]:
         """All rows of a named query; raises Failure when the database cannot answer."""

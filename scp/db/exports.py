@@ -41,9 +41,13 @@ class Ledger:
         """What is to be made now, the longest due first."""
         return [Due(**dict(row)) for row in self._engine.rows("due", {"now": time.time()})]
 
-    def done(self, due: Due) -> None:
-        """It is made, and durable."""
-        self._change(due, "done", "", 0.0)
+    def places(self, scan_research_id: str) -> list[str]:
+        """The folders of a visit that are published, below the export root, in the order of their days."""
+        return [str(row["path"]) for row in self._engine.rows("places", {"scan_research_id": scan_research_id})]
+
+    def done(self, due: Due, why: str = "") -> None:
+        """It is made, and durable; `why` says what is not in it."""
+        self._change(due, "done", why, 0.0)
 
     def failed(self, due: Due, why: str) -> bool:
         """It failed; tried again after 1, 2, 4 and 8 minutes, then given up. Whether it will be tried again."""

@@ -7,6 +7,7 @@ import secrets
 import time
 import unicodedata
 from base64 import b32encode
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -89,11 +90,12 @@ class Linkage:
         Raises Failure OTHER_PERSON when the study is known to be of another patient, sex or birth date.
         """
         blinds = self.blinds(identity)
-        found = self._find("visit", blinds)
+        where = "member" if identity.hours else "visit"
+        found = self._find(where, blinds)
         if found is None:
             with self._engine.write():
                 self._claim(blinds)
-                found = self._find("known_visit", blinds) or self._add(identity, blinds)
+                found = self._find(f"known_{where}", blinds) or self._add(identity, blinds)
         return found
 
     def fits(self) -> bool:
@@ -126,14 +128,20 @@ class Linkage:
         pseudonym = str(row["pseudonym"])
         secret = self._unseal(row["secret"], "subject.secret", pseudonym)
         words = self._unseal(row["identity"], "subject.identity", pseudonym)
+        patient_id, issuer = json.loads(words)
         self._engine.change("reseal_subject", new.resealed_subject(pseudonym, secret, words))
         for visit in self._engine.rows("visits_of", {"pseudonym": pseudonym}):
             number = str(visit["scan_research_id"])
             what = self._unseal(visit["identity"], "visit.identity", number)
             self._engine.change("reseal_visit", new.resealed_visit(number, what, words))
             if not what.startswith(_BY_RULE):
-                patient_id, issuer = json.loads(words)
                 self._engine.change("add_study", new.blinds(Identity(patient_id, issuer, what.decode())))
+        for member in self._engine.rows("members_of", {"pseudonym": pseudonym}):
+            study = self._unseal(member["identity"], "member.identity", str(member["scan_research_id"])).decode()
+            blinds = new.blinds(Identity(patient_id, issuer, study))
+            self._engine.change("add_study", blinds)
+            sealed = new.sealed_member(str(member["scan_research_id"]), study, self._begins(member))
+            self._engine.change("reseal_member", {**sealed, "member": blinds["member"], "before": member["blind"]})
 
     def resealed_subject(self, pseudonym: str, secret: bytes, words: bytes) -> dict[str, str | bytes]:
         """A subject's row under this key; `words` are its identity as the row holds it."""
@@ -170,6 +178,7 @@ class Linkage:
         return {
             "subject": self._blind("subject", *patient),
             "visit": self._blind(*by_rule) if identity.visit else self._blind("visit", *patient, study),
+            "member": self._blind("member", *patient, study),
             "study": self._blind("study", study),
             "sex": self._blind("sex", study, sex) if sex else None,
             "birth_date": self._blind("birth date", study, birth_date) if birth_date else None,
@@ -205,7 +214,32 @@ class Linkage:
         else:
             pseudonym = row["pseudonym"]
             secret = self._unseal(row["secret"], "subject.secret", pseudonym)
-        return Subject(pseudonym, self._add_visit(identity, blinds, pseudonym, now), secret)
+        if not identity.hours:
+            return Subject(pseudonym, self._add_visit(identity, blinds, pseudonym, now), secret)
+        return Subject(pseudonym, self._join(identity, blinds, pseudonym, now), secret)
+
+    def _join(self, identity: Identity, blinds: dict[str, bytes | None], pseudonym: str, now: float) -> str:
+        """The visit of a study that is new, by hours: the nearest one that began near enough, else one of its own."""
+        rows = self._engine.rows("members_of", {"pseudonym": pseudonym})
+        known = {str(row["scan_research_id"]): begins for row in rows if (begins := self._begins(row)) is not None}
+        number, begins = nearest(identity.begins, identity.hours, known), None
+        if number is None:
+            number, begins = self._add_visit(identity, blinds, pseudonym, now), identity.begins
+        sealed = self.sealed_member(number, identity.study_uid, begins)
+        self._engine.change("add_member", {**sealed, "member": blinds["member"]})
+        return number
+
+    def _begins(self, row: Any) -> float | None:  # noqa: ANN401  a row of SQLite's
+        number, sealed = str(row["scan_research_id"]), row["begins"]
+        return None if sealed is None else float(self._unseal(sealed, "member.begins", number))
+
+    def sealed_member(self, number: str, study_uid: str, begins: float | None) -> dict[str, str | bytes | None]:
+        """A row of a study that is in a visit by hours; `begins` only where the visit goes by it."""
+        return {
+            "scan_research_id": number,
+            "identity": self._seal(study_uid.encode(), "member.identity", number),
+            "begins": None if begins is None else self._seal(repr(begins).encode(), "member.begins", number),
+        }
 
     def _add_visit(self, identity: Identity, blinds: dict[str, bytes | None], pseudonym: str, now: float) -> str:
         while True:
@@ -228,6 +262,18 @@ class Linkage:
 
     def _unseal(self, value: bytes, column: str, row: str) -> bytes:
         return self._aead.decrypt(value[:_NONCE], value[_NONCE:], f"1|{column}|{row}".encode())
+
+
+def nearest(begins: float | None, hours: int, known: Mapping[str, float]) -> str | None:
+    """The visit whose beginning is nearest to this one, at most so many hours away, before or after.
+
+    Of two that are as near it is the earlier one. None where none is near enough, or it is not said when it begins.
+    """
+    if begins is None:
+        return None
+    near = [(abs(other - begins), other, number) for number, other in known.items()]
+    distance, _, number = min(near, default=(float("inf"), 0.0, ""))
+    return number if distance <= hours * 3600 else None
 
 
 def pseudonym_of(secret: bytes) -> str:

@@ -3,6 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from scp.exports import EXPORTS, ExportError, Surroundings, Visit
 from scp.metrics import Metrics
 from scp.outcome import Failure
 from scp.stop import Stopping
+from scp.store import held
 
 _logger = log.get("exports")
 
@@ -57,16 +59,25 @@ class Exporter:
     def _make(self, due: Due) -> bool:
         if due.name not in self.names:
             return False  # it was configured once; it waits until it is again
-        visit = Visit(due.scan_research_id, due.number, Path(self.where.root, due.path))
         try:
-            EXPORTS[due.name](visit, self.where)
+            visit = self._visit(due)
+            with ExitStack() as reading:
+                for folder in (visit.folder, *visit.others):  # retention waits; what it took before is missed below
+                    reading.enter_context(held.shared(folder))
+                said = EXPORTS[due.name](visit, self.where) or ""
         except (ExportError, Failure) as error:
             why = error.why if isinstance(error, Failure) else str(error)
             again = self.ledger.failed(due, why)
             self.metrics.exports.labels(due.name, "failed").inc()
             _logger.error("export_failed", name=due.name, visit=due.scan_research_id, why=why, state=str(again))
             return False
-        self.ledger.done(due)
+        self.ledger.done(due, said)
         self.metrics.exports.labels(due.name, "done").inc()
-        _logger.info("exported", name=due.name, visit=due.scan_research_id)
+        _logger.info("exported", name=due.name, visit=due.scan_research_id, **({"why": said} if said else {}))
         return True
+
+    def _visit(self, due: Due) -> Visit:
+        """With the folders of its other days, for an export that makes one thing of all of them."""
+        others = (path for path in self.ledger.places(due.scan_research_id) if path != due.path)
+        folders = tuple(Path(self.where.root, path) for path in others)
+        return Visit(due.scan_research_id, due.number, Path(self.where.root, due.path), folders)

@@ -3,18 +3,16 @@
 import json
 import os
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 from scp.exports.visit import ExportError, Surroundings, Visit
-from scp.steward.gates.converted import program
+from scp.exports.volumes import convert
 from scp.steward.gates.mandatory import EITHER, MANDATORY
 from scp.steward.headers import Header
 from scp.steward.publish import OWN, READY
 from scp.store.files import FILE_MODE, FOLDER_MODE, answerable, make_folder, sync_folder
 
-SECONDS = 1800.0
 KEPT = (*MANDATORY, *(keyword for pair in EITHER for keyword in pair), "PatientSex", "Modality", "SliceThickness")
 PHYSICS = (
     "MagneticFieldStrength", "Manufacturer", "ManufacturersModelName", "EchoTime", "RepetitionTime", "InversionTime",
@@ -37,7 +35,7 @@ def nifti(visit: Visit, where: Surroundings) -> None:
     with answerable("a visit's volumes"):
         shutil.rmtree(work, ignore_errors=True)  # a killed exporter's
         make_folder(work)
-        _convert(visit, work)
+        _convert(visit, work, zipped=where.gzip)
         try:
             for sidecar in sorted(work.glob("*.json")):
                 _describe(sidecar, headers)
@@ -47,19 +45,10 @@ def nifti(visit: Visit, where: Surroundings) -> None:
         _place(work, target, where.group)
 
 
-def _convert(visit: Visit, work: Path) -> None:
-    found = program()
-    if found is None:
-        raise ExportError("dcm2niix is not installed")
-    command = [found, "-b", "y", "-ba", "y", "-z", "n", "-f", f"{visit.scan_research_id}_%s"]
-    try:
-        done = subprocess.run(  # noqa: S603  our own words
-            [*command, "-o", str(work), str(visit.folder)], capture_output=True, timeout=SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise ExportError(f"dcm2niix took longer than {SECONDS:g} s") from None
-    if not list(work.glob("*.nii")):
-        raise ExportError(f"dcm2niix made no volume and ended with {done.returncode}")
+def _convert(visit: Visit, work: Path, *, zipped: bool) -> None:
+    made = convert(visit.folder, work, f"{visit.scan_research_id}_%s", zipped=zipped)
+    if not made.volumes:
+        raise ExportError(f"dcm2niix made no volume and ended with {made.code}")
 
 
 def _describe(sidecar: Path, headers: tuple[Header, ...]) -> None:
@@ -80,7 +69,7 @@ def _value(header: Header, keyword: str) -> Any:  # noqa: ANN401  a text or a li
 def _close(work: Path, group: int) -> None:
     """Durable, and for the group only."""
     for path in sorted(work.iterdir()):
-        if path.suffix not in {".nii", ".json", ".bval", ".bvec"}:
+        if path.suffix not in {".nii", ".gz", ".json", ".bval", ".bvec"}:
             path.unlink()
             continue
         path.chmod(FILE_MODE)

@@ -1,10 +1,11 @@
 """What an export is given: a published visit's folder, and where it may write."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
+from scp.config.bids import DEFAULT
 from scp.steward.headers import Header, of_visit
 
 
@@ -14,11 +15,12 @@ class ExportError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A published visit: the folder holds all its files of that day."""
+    """A published visit: the folder holds all its files of that day, the others those of other days."""
 
     scan_research_id: str
     number: int
     folder: Path
+    others: tuple[Path, ...] = ()
 
     def headers(self) -> tuple[Header, ...]:
         """Of all files in the folder, in the order of their names; raises ExportError where there is none."""
@@ -27,12 +29,19 @@ class Visit:
             raise ExportError("the published folder is gone, or empty")
         return of_visit(self.folder, files)
 
+    def every(self) -> dict[Path, Header]:
+        """Of all files of all days, by file; raises ExportError where one of the folders is gone."""
+        days = [Visit(self.scan_research_id, self.number, folder) for folder in (self.folder, *self.others)]
+        return {day.folder / header.file: header for day in days for header in day.headers()}
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """The export root, a folder on the same disk to work in, the group of what is written, and the day."""
+    """The export root, a folder on the same disk to work in, the group of what is written, and the settings."""
 
     root: Path
     work: Path
     group: int
     today: Callable[[], date] = date.today
+    gzip: bool = False
+    bids: Mapping[str, str] = field(default_factory=lambda: DEFAULT)

@@ -84,7 +84,8 @@ class Recovery:
         states = {each.delivery.folder: each for each in self.index.deliveries()}
         root = self.publisher.staging.root
         with answerable("the staging folder"):
-            folders = sorted(path for path in root.iterdir() if path.is_dir() and path != self.publisher.staging.work)
+            apart = (self.publisher.staging.work, self.publisher.staging.expired)
+            folders = sorted(path for path in root.iterdir() if path.is_dir() and path not in apart)
         for folder in folders:
             standing = states.get(folder.name)
             delivery = standing.delivery if standing else Delivery("", 0)

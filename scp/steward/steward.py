@@ -41,12 +41,14 @@ class Steward:
     metrics: Metrics
     config: Config
     now: Callable[[], float] = time.time
+    beside: Callable[[Callable[[], None]], None] = lambda _alive: None  # what else its process does in each round
 
     def run(self, stop: Stopping, pause_seconds: float, alive: Callable[[], None] = lambda: None) -> None:
         """Go round until told to stop, calling `alive` each time; a visit that fails is tried again next time."""
         while not stop.wait(pause_seconds):
             alive()
             self.round(alive)
+            self.beside(alive)
 
     def round(self, alive: Callable[[], None] = lambda: None) -> int:
         """One round; returns how many deliveries were published. A failure of one holds no other up."""

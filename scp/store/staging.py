@@ -20,6 +20,7 @@ class Staging:
     def __init__(self, export: Path) -> None:
         self.root = export / ".tmp"
         self.work = self.root / "exports"  # the exporter's: no file in it is an instance
+        self.expired = self.root / "expired"  # what retention took away, until it is removed
         self.sync = GroupedSync()
 
     def prepare(self) -> None:

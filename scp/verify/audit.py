@@ -52,7 +52,10 @@ class Audit:
         total = int(self.index.listing("totals")[0]["instances"])
         known: set[PurePosixPath] = set()
         for place, standing in self._places():
-            self._folder(report, place, standing)
+            if any(each.state is State.EXPIRING for each in standing):
+                report.add(Kind.UNFINISHED, place)  # nothing of it has to be there
+            else:
+                self._folder(report, place, standing)
             known.add(place)
             report.visits += 1
             progress(report.instances, total)
@@ -62,7 +65,8 @@ class Audit:
 
     def _places(self) -> Iterator[tuple[PurePosixPath, list[Standing]]]:
         """Every folder that should stand somewhere, with the deliveries in it: those of one day share one."""
-        standing = sorted(((_place(each), each) for each in self.index.deliveries()), key=lambda pair: pair[0])
+        there = [each for each in self.index.deliveries() if each.state is not State.EXPIRED]
+        standing = sorted(((_place(each), each) for each in there), key=lambda pair: pair[0])
         for place, pairs in groupby(standing, key=lambda pair: pair[0]):
             yield place, [each for _, each in pairs]
 
@@ -121,9 +125,10 @@ class Audit:
     def _unknown(self, known: set[PurePosixPath]) -> Iterator[Finding]:
         """What stands in the tree or in staging outside every folder that should be there."""
         above = {parent for place in known for parent in place.parents}
+        closed = {place.parent / READY for place in known if len(place.parts) > 2}  # noqa: PLR2004  in a day's folder
         staging = Staging(self.export)
         tops = [PurePosixPath(_TREE), PurePosixPath(staging.root.name)]
-        work = PurePosixPath(staging.work.relative_to(self.export))
+        apart = {PurePosixPath(each.relative_to(self.export)) for each in (staging.work, staging.expired)}
         while tops:
             place = tops.pop()
             try:
@@ -133,7 +138,7 @@ class Audit:
                 continue
             for entry in entries:
                 path = place / entry.name
-                if path in known or path == work:
+                if path in known or path in apart or path in closed:
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     if path not in above and not any(Path(entry.path).iterdir()):
@@ -156,7 +161,8 @@ class Audit:
                 found.add(entry)
         for entry in sorted(rows - found):
             report.add(Kind.UNSEALED, _shown(*entry))
-        for entry in sorted(found - rows):
+        removable = {(str(row["outcome"]), str(row["id"])) for row in self.index.listing("unremoved_quarantine")}
+        for entry in sorted(found - rows - removable):
             report.add(Kind.UNLISTED, _shown(*entry))
         report.sealed += len(rows)
 

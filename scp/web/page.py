@@ -42,6 +42,7 @@ def draw(signs: Signs, health: Health) -> str:
         _section("Alerts", _alerts(health, _asked(signs.warnings)), wide=True),
         _section("Node", _table(signs.about.items())),
         _section("Visits", _counts(_asked(signs.visits))),
+        _section("Exports", _exports(_asked(signs.exports))),
         _section("Quarantine", _quarantine(_asked(signs.quarantined), _asked(signs.quarantine_bytes))),
         _section("Workers", _workers(_asked(signs.workers), _asked(signs.restarts))),
         _section("Disks", _disks(_asked(signs.free_bytes), _asked(signs.size_bytes))),
@@ -93,6 +94,11 @@ def _alerts(health: Health, warnings: Iterable[str] | None) -> str:
 
 def _counts(counts: Mapping[str, int] | None) -> str:
     return _SILENT if counts is None else _table((name, f"{count:,}") for name, count in counts.items()) or "none yet"
+
+
+def _exports(counts: Mapping[str, int] | None) -> str:
+    """Nothing on a node that makes none."""
+    return _counts(counts) if counts or counts is None else ""
 
 
 def _quarantine(outcomes: Mapping[str, int] | None, size: int | None) -> str:

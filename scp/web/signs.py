@@ -43,6 +43,7 @@ class Signs:
     workers: Callable[[], Mapping[str, int]] = dict  # by state
     certificates: Callable[[], Mapping[str, float]] = dict  # when it ends, by file
     keys_usable: Callable[[], bool] = lambda: True
+    exports: Callable[[], Mapping[str, int]] = dict  # deliveries by export and state
     arrivals: Callable[[], Sequence[Arrived]] = tuple  # the latest first
     warnings: Callable[[], Sequence[str]] = tuple  # what should not stay so, a fixed sentence each
     about: Mapping[str, str] = field(default_factory=dict)  # what the node is, for the status page

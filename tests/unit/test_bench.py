@@ -9,7 +9,7 @@ import threading
 import pydicom
 import pytest
 
-from bench import cells, deidentify, machine, processes, report, scraping, sender, wire, workloads
+from bench import cells, deidentify, machine, processes, report, scraping, sender, steward, wire, workloads
 from bench.cells import CELLS
 from bench.hostile import Verdict, secure, summary
 from bench.hostile.attack import Attack, nested
@@ -110,7 +110,7 @@ def test_every_run_and_target_names_what_there_is():
     names = {cell.name for cell in CELLS}
     assert len(names) == len(CELLS)
     assert all(set(cell.receivers) <= set(BY_NAME) for cell in CELLS)
-    assert {target.cell for target in TARGETS} <= names | {"idle", "scraping", "hostile"}
+    assert {target.cell for target in TARGETS} <= names | {"idle", "scraping", "steward", "hostile"}
     receivers = {cell.name: set(cell.receivers) for cell in CELLS}
     for target in TARGETS:
         if target.peer:
@@ -272,3 +272,38 @@ def test_both_engines_are_timed_and_memory_is_told(tmp_path):
     assert "raises" in deidentify._row(classic, "mip", deidentify.Taken([0.001], []))[4]
     assert deidentify._row(classic, "mip", deidentify.Taken([0.001], [0.2]))[3:] == ("1.000 ms", "200.0 ms", "200")
     assert "not reached" in deidentify._row(classic, "mip", deidentify.Taken([0.001], [0.002]))[5]
+
+
+class Steps:
+    """Hears of each step."""
+
+    def __init__(self):
+        self.said = []
+
+    def step(self, what):
+        self.said.append(what)
+
+
+def test_the_steward_of_the_bench_publishes_what_a_node_would(tmp_path, monkeypatch):
+    monkeypatch.setattr(steward, "LARGE", 7)
+    monkeypatch.setattr(steward, "TIMES", 2)
+    monkeypatch.setattr(steward.log, "configure", lambda *_words: None)
+    steps = Steps()
+    figures = steward.measure(tmp_path / "house", steps, visits=10, instances=3)
+    assert [len(each) for each in (*figures, figures.tenths)] == [10, 10, 2, 10]
+    assert len(steps.said) == steward.PARTS + 1
+    files = sorted((tmp_path / "house" / "export" / "DICOM").rglob("*.dcm"))
+    assert len(files) == 10 * 3 + 2 * 7
+    assert all((file.parent / ".ready").exists() for file in files)
+    first = pydicom.dcmread(files[0])
+    assert (first.StudyID, first.InstanceNumber, len(first.PixelData)) == (files[0].parent.name, 1, 512)
+    assert len({pydicom.dcmread(file).SOPInstanceUID for file in files}) == len(files)
+    steward.plot(tmp_path, figures)
+    assert (tmp_path / "steward.png").read_bytes().startswith(b"\x89PNG")
+    assert "10 visits of 3 instances" in steward.section(figures, 3)
+
+
+def test_what_grows_is_seen_to_grow():
+    flat = steward.Figures([0.2] * 30, [0.1, 0.1, 0.5, *[0.1] * 27], [0.2])
+    assert flat.growth == 1.0
+    assert steward.Figures([0.1] * 100, [0.01 * (1 + number) for number in range(100)], [0.2]).growth > steward.FLAT

@@ -34,8 +34,10 @@ layout = "flat"
 consent = "assumed"
 visit_approval = true
 grouping = "day"
+grouping_hours = 13
 export_group = 1011
-exports = ["nifti", "catalog"]
+exports = ["nifti", "catalog", "bids"]
+nifti_gzip = true
 require_called_ae_title = false
 networks = ["10.0.0.0/8", "fe80::/10"]
 sop_classes = ["1.2.840.10008.5.1.4.1.1.4"]
@@ -45,6 +47,9 @@ log_level = "debug"
 
 [protocols]
 "t1 mpr sag p2" = "T1 MPRAGE"
+
+[bids]
+"*t2*" = "anat/T2w"
 
 [variables]
 site = "ANON"
@@ -105,6 +110,13 @@ after = "remove"
 ae_title = "DISC"
 max_zip_entries = 7
 max_zip_bytes = 8
+
+[retention]
+published_days = 1
+staged_days = 2
+quarantine_days = 3
+reports_days = 4
+manifests_days = 5
 
 [[peers]]
 ae_title = "PACS"
@@ -248,7 +260,7 @@ def test_every_expectation_has_its_file():
         ({"CLOAKROOM_PEERS": "{}"}, "CLOAKROOM_PEERS: {} is not a list"),
         ({"CLOAKROOM_PROT": "1"}, "CLOAKROOM_PROT: unknown variable: did you mean CLOAKROOM_PORT?"),
         ({"CLOAKROOM_COLOUR_OF_THE_WALL": "1"}, "CLOAKROOM_COLOUR_OF_THE_WALL: unknown variable"),
-        ({"CLOAKROOM_LIMITS": "{}"}, "CLOAKROOM_LIMITS: unknown variable: did you mean CLOAKROOM_LAYOUT?"),
+        ({"CLOAKROOM_LIMITS": "{}"}, "CLOAKROOM_LIMITS: unknown variable: did you mean CLOAKROOM_BIDS?"),
         (
             {"CLOAKROOM_LIMITS__IDLE_SECONDS": "0"},
             'CLOAKROOM_LIMITS__IDLE_SECONDS: "0" is not a number of seconds above 0',

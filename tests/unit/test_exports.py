@@ -1,11 +1,11 @@
 """Exports over published visits: what is written, what a crash leaves, and what failing costs the others."""
 
-import csv
 import json
 import os
 import re
 import stat
 import sys
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from threading import Event
@@ -14,7 +14,8 @@ import nibabel
 import numpy as np
 import pytest
 from doubles import VISIT
-from visiting import House, image
+from exporting import DAY, Exporting
+from visiting import image
 
 from scp import metrics
 from scp.config.kinds import Exports
@@ -26,36 +27,6 @@ from scp.verify import Audit
 
 module = sys.modules["scp.exports.nifti"]  # its name in the package is the function
 OTHER = "999999999999"
-DAY = "2031/20310203"
-
-
-class Exporting(House):
-    """A house with an exporter that has the same clock and day."""
-
-    def __init__(self, folder, monkeypatch):
-        super().__init__(folder, monkeypatch)
-        monkeypatch.setattr("scp.db.exports.time.time", lambda: self.now)
-        self.ledger = Ledger(self.config.index_path)
-        self.where = Surroundings(self.config.export, self.staging.work, -1, lambda: self.today)
-        self.exporter = self.restarted("catalog", "nifti")
-
-    def restarted(self, *names):
-        return Exporter(self.ledger, names, self.where, self.metrics, now=lambda: self.now)
-
-    def publish(self, visit=VISIT, count=4, **attributes):
-        pixels = {"Rows": 8, "Columns": 8, "PixelData": np.arange(64, dtype="<u2").tobytes()}
-        self.store(*(image(number, visit=visit, **{**pixels, **attributes}) for number in range(1, count + 1)))
-        assert self.later() == 1
-
-    def states(self):
-        return {(row["name"], row["scan_research_id"], row["number"]): row["state"] for row in self.listing()}
-
-    def listing(self):
-        return self.ledger.listing("exports")
-
-    def table(self):
-        with (self.config.export / "EHR" / DAY / "mri_visits.csv").open() as file:
-            return list(csv.DictReader(file))
 
 
 @pytest.fixture
@@ -113,6 +84,20 @@ def test_a_volume_is_the_slices_and_its_sidecar_names_what_the_contract_names(ho
     assert [path.name for path in house.staging.root.iterdir() if path.name.startswith("nifti")] == []
 
 
+def test_volumes_can_be_compressed(house):
+    house.publish()
+    house.exporter.round()
+    folder = house.config.export / "NIFTI" / DAY / VISIT
+    plain = nibabel.load(folder / f"{VISIT}_1.nii").get_fdata()
+    house.exporter.where = replace(house.where, gzip=True)
+    house.ledger.again("nifti", VISIT)
+    house.exporter.round()
+    assert sorted(path.name for path in folder.iterdir()) == [".ready", f"{VISIT}_1.json", f"{VISIT}_1.nii.gz"]
+    volume = nibabel.load(folder / f"{VISIT}_1.nii.gz")
+    assert np.array_equal(volume.get_fdata(), plain)
+    assert json.loads((folder / f"{VISIT}_1.json").read_text())["StudyID"] == VISIT
+
+
 def test_nothing_but_the_allow_lists_gets_from_a_sidecar_into_ours(tmp_path):
     sidecar = tmp_path / "a.json"
     sidecar.write_text(json.dumps({"EchoTime": 0.003, "StationName": "Zq7", "SeriesNumber": 1, "ImageComments": "Zq7"}))
@@ -156,8 +141,8 @@ def test_a_killed_exporter_is_taken_up_again(house):
 def test_a_sidecar_that_cannot_be_read_is_a_failure_in_words(house, monkeypatch, sidecar):
     convert = module._convert
 
-    def spoilt(visit, work):
-        convert(visit, work)
+    def spoilt(visit, work, *, zipped):
+        convert(visit, work, zipped=zipped)
         next(work.glob("*.json")).write_bytes(sidecar)
 
     monkeypatch.setattr(module, "_convert", spoilt)
@@ -238,10 +223,10 @@ def test_a_folder_that_was_taken_away_is_a_failure_in_words(house):
 
 def test_without_dcm2niix_or_a_volume_nothing_appears(house, monkeypatch):
     house.publish()
-    monkeypatch.setattr(module, "program", lambda: None)
+    monkeypatch.setattr("scp.exports.volumes.program", lambda: None)
     with pytest.raises(ExportError, match="not installed"):
         EXPORTS["nifti"](Visit(VISIT, 1, house.config.export / "DICOM" / DAY / VISIT), house.where)
-    monkeypatch.setattr(module, "program", lambda: "/bin/true")
+    monkeypatch.setattr("scp.exports.volumes.program", lambda: "/bin/true")
     with pytest.raises(ExportError, match="made no volume"):
         EXPORTS["nifti"](Visit(VISIT, 1, house.config.export / "DICOM" / DAY / VISIT), house.where)
     assert not (house.config.export / "NIFTI").exists()

@@ -4,6 +4,7 @@ import os
 
 import pytest
 from doubles import metrics
+from exporting import Exporting
 
 from scp import build, handover
 from scp.config import Config, ConfigError
@@ -29,7 +30,12 @@ def test_a_group_is_one_that_the_node_may_give(config, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("update", "named"), [({"exports": ("catalog", "nifti")}, "exports"), ({"dcm2niix": "warn"}, "gates.dcm2niix")]
+    ("update", "named"),
+    [
+        ({"exports": ("catalog", "nifti")}, "exports"),
+        ({"exports": ("bids",)}, "exports"),
+        ({"dcm2niix": "warn"}, "gates.dcm2niix"),
+    ],
 )
 def test_what_needs_dcm2niix_does_not_start_without_it(config, monkeypatch, update, named):
     monkeypatch.setattr("scp.handover.program", lambda: None)
@@ -50,4 +56,19 @@ def test_the_parts_have_what_is_configured(config):
     assert steward.publisher.group == exporter.where.group == int(asked.export_group)
     assert steward.publisher.manifests.folder == config.state / "manifests"
     assert exporter.names == ("catalog",)
+    assert (exporter.where.gzip, exporter.where.bids) == (False, asked.bids)
     assert (exporter.round(), steward.round()) == (0, 0)
+
+
+def test_exports_are_counted_by_state_and_only_the_configured_ones(tmp_path, monkeypatch):
+    house = Exporting(tmp_path, monkeypatch, ("catalog",))
+    asked = house.config.model_copy(update={"exports": ("catalog", "bids")})
+    assert handover.exports(asked) == {}
+    house.publish()
+    house.exporter.round()
+    house.ledger.offer("bids", 0.0)
+    house.ledger.offer("nifti", 0.0)
+    assert handover.exports(asked) == {"bids waiting": 1, "catalog done": 1}
+    before = len(os.listdir("/proc/self/fd"))
+    assert [handover.exports(asked) for _ in range(20)][-1] == {"bids waiting": 1, "catalog done": 1}
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -62,7 +62,7 @@ def test_the_sql_knows_the_same_open_states():
 
 def test_every_state_can_come_and_all_but_the_last_can_go():
     assert {after for state in State for after in state.then} == set(State) - ARRIVING
-    assert [state for state in State if not state.then] == [State.PUBLISHED]
+    assert [state for state in State if not state.then] == [State.EXPIRED]
 
 
 def test_the_page_is_the_table():

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from repeating import OWN, Branch, Leaf, one_by_one, repeated, values_from, written
 
 from scp.bounds import Bounds
-from scp.dataset import DataSet, Element, read
+from scp.dataset import DataSet, read
 from scp.outcome import Failure
-from scp.table import Item, Shapes, find
+from scp.table import Element, Item, Shapes, find
 
 FRAME = (
     Leaf(0x00080018, 8),

@@ -67,6 +67,13 @@ def parsed(html):
     return parser.all
 
 
+def test_exports_are_shown_where_there_are_any():
+    assert "Exports nifti done 12,345 nifti waiting 2 " in text(
+        draw(exports=lambda: {"nifti done": 12345, "nifti waiting": 2})
+    )
+    assert "Exports" not in text(draw())
+
+
 def test_at_a_glance():
     shown = text(draw())
     for words in (

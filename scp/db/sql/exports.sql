@@ -8,8 +8,11 @@ ON CONFLICT DO NOTHING
 SELECT e.name, e.scan_research_id, e.number, e.tries, d.path
 FROM export AS e
 JOIN delivery AS d ON d.scan_research_id = e.scan_research_id AND d.number = e.number
-WHERE e.state = 'waiting' AND e.next_at <= :now
+WHERE e.state = 'waiting' AND e.next_at <= :now AND d.state = 'published'
 ORDER BY e.next_at, e.scan_research_id, e.number, e.name
+
+-- name: places
+SELECT DISTINCT path FROM delivery WHERE scan_research_id = :scan_research_id AND state = 'published' ORDER BY path
 
 -- name: change
 UPDATE export SET state = :state, tries = :tries, why = :why, changed_at = :now, next_at = :next

@@ -122,6 +122,9 @@ SELECT file_name FROM instance WHERE scan_research_id = :scan_research_id AND de
 -- name: begin_publishing
 UPDATE delivery SET state = 'publishing', path = :path
 WHERE scan_research_id = :scan_research_id AND number = :number AND state IN ('approved', 'publishing')
+  AND NOT EXISTS (
+      SELECT 1 FROM delivery AS e WHERE e.scan_research_id = :scan_research_id AND e.state = 'expiring'
+  )
 
 -- name: finish_publishing
 UPDATE delivery SET state = 'published', published_at = :now
@@ -194,3 +197,6 @@ FROM (
     SELECT scan_research_id, state, MAX(last_arrival) AS last_arrival FROM delivery
     GROUP BY scan_research_id ORDER BY 3 DESC, scan_research_id LIMIT :most
 ) AS d ORDER BY d.last_arrival DESC, d.scan_research_id
+
+-- name: unremoved_quarantine
+SELECT id, outcome FROM expired_quarantine WHERE removed = 0

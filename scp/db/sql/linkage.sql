@@ -32,6 +32,33 @@ SELECT s.pseudonym, s.secret, v.scan_research_id
 FROM visit AS v JOIN subject AS s ON s.pseudonym = v.pseudonym
 WHERE v.blind = :visit AND s.blind = :subject
 
+-- name: member
+SELECT s.pseudonym, s.secret, m.scan_research_id
+FROM member AS m
+JOIN visit AS v ON v.scan_research_id = m.scan_research_id
+JOIN subject AS s ON s.pseudonym = v.pseudonym
+JOIN study AS t ON t.blind = :study AND t.subject = :subject
+WHERE m.blind = :member AND s.blind = :subject
+  AND (:sex IS NULL OR t.sex = :sex) AND (:birth_date IS NULL OR t.birth_date = :birth_date)
+
+-- name: known_member
+SELECT s.pseudonym, s.secret, m.scan_research_id
+FROM member AS m
+JOIN visit AS v ON v.scan_research_id = m.scan_research_id
+JOIN subject AS s ON s.pseudonym = v.pseudonym
+WHERE m.blind = :member AND s.blind = :subject
+
+-- name: members_of
+SELECT m.blind, m.scan_research_id, m.identity, m.begins
+FROM member AS m JOIN visit AS v ON v.scan_research_id = m.scan_research_id
+WHERE v.pseudonym = :pseudonym
+
+-- name: add_member
+INSERT INTO member (blind, scan_research_id, identity, begins) VALUES (:member, :scan_research_id, :identity, :begins)
+
+-- name: reseal_member
+UPDATE member SET blind = :member, identity = :identity, begins = :begins WHERE blind = :before
+
 -- name: add_study
 INSERT INTO study (blind, subject) VALUES (:study, :subject)
 ON CONFLICT DO NOTHING
