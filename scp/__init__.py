@@ -13,6 +13,7 @@ db/          all SQL: the index (pseudonymous) and the linkage (identified, encr
 steward/     checks a visit once it is complete, and publishes it
 exports/     what is made of published visits besides
 inbound/     files as input: what a peer would send, found in folders, ZIPs and on media
+volumes/     NIfTI files as input                                             -> a DeidentifiedVolume
 retrieve/    the back door: where this node is the requestor
 verify/      holds the index against the disks
 recovery/    what a start puts right before it serves

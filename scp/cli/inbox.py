@@ -3,10 +3,11 @@
 import signal
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from scp import build, inbound
+from scp import build, inbound, upkeep
 from scp.cli.reload import Current
 from scp.config import Config
 from scp.instance import Arrival, Peer
@@ -16,15 +17,28 @@ from scp.receive.door import FrontDoor
 from scp.receive.negotiation import STORAGE_CLASSES, quieten
 from scp.receive.storage import take
 from scp.stop import Stop
+from scp.volumes import Volume
 
 
-def importer(config: Config, walk: Callable[[Arrival], Outcome], metrics: Metrics, calling: str) -> inbound.Import:
+def importer(
+    config: Config,
+    walk: Callable[[Arrival], Outcome],
+    metrics: Metrics,
+    calling: str,
+    volumes: Callable[[Volume], Outcome],
+) -> inbound.Import:
     """What takes files in the name of `calling`; a defect of the node is an answer there too."""
     door = FrontDoor(
         limits=config.limits, sop_classes=STORAGE_CLASSES, admit=lambda _peer: None, take=walk, metrics=metrics
     )
     peer = Peer(calling=calling, called=config.ae_title, address="127.0.0.1")
-    return inbound.Import(partial(take, door), peer, config.limits, build.bounds(config), config.inbound)
+    nothing = Arrival(peer, "", "", "", "", b"")
+
+    def take_volume(volume: Volume) -> Outcome:
+        """Through the same net."""
+        return take(replace(door, take=lambda _arrival: volumes(volume)), nothing)
+
+    return inbound.Import(partial(take, door), peer, config.limits, build.bounds(config), config.inbound, take_volume)
 
 
 def prepare(config: Config) -> None:
@@ -50,13 +64,14 @@ def watch(current: Current, metrics: Metrics, alive: Callable[[], None]) -> None
     told: deque[int] = deque()  # what a handler may add to, whatever it has interrupted
     intake = build.intake(current.node, metrics)
     settings = config.inbound
-    run = importer(config, intake.take, metrics, settings.ae_title)
+    volumes = upkeep.volumes(config, intake).take
+    run = importer(config, intake.take, metrics, settings.ae_title, volumes)
     running = inbound.Watch(Path(settings.folder), run, settings.settle_seconds, settings.after)
 
     def renew() -> None:
         if current.renew():
             walk = build.replanned(intake, current.node.plan).take
-            running.run = importer(config, walk, metrics, settings.ae_title)
+            running.run = importer(config, walk, metrics, settings.ae_title, volumes)
 
     signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
 

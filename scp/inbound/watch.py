@@ -7,7 +7,7 @@ and `done/` for originals that are kept. All of them hold originals, under the n
 import os
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -81,29 +81,39 @@ class Watch:
             return []
         self._seen = {}
         for number, entry in enumerate(found, 1):
-            path = self._path(entry)
-            before, here = seen.get(path), _look(path)
-            if here is None or any(part.startswith(".") for part in entry.parts):
-                continue
-            same = before is not None and before[:2] == here
-            self._seen[path] = before if same and before else _Seen(*here, now)
-            if same and before and now - before.since >= self.settle_seconds:
+            lies = [self._lies_still(one, seen, now) for one in (entry, *entry.beside.values())]
+            if all(lies):
                 still.append(entry.at(number))
         return still
+
+    def _lies_still(self, entry: Entry, seen: Mapping[Path, _Seen], now: float) -> bool:
+        """Whether a file has been as it is for `settle_seconds`; writes down how it is."""
+        path = self._path(entry)
+        before, here = seen.get(path), _look(path)
+        if here is None or any(part.startswith(".") for part in entry.parts):
+            return False
+        same = before is not None and before[:2] == here
+        self._seen[path] = before if same and before else _Seen(*here, now)
+        return bool(same and before and now - before.since >= self.settle_seconds)
 
     def _path(self, entry: Entry) -> Path:
         return self.root.joinpath(IN, *entry.parts)
 
     def _put_away(self, entry: Entry, answers: Sequence[Answer]) -> None:
-        path = self._path(entry)
-        seen = self._seen.pop(path)
         where = goes(answers)
-        if where == IN or _look(path) != seen[:2]:
-            return  # or it went on growing: it is looked at anew
+        whole = (entry, *entry.beside.values())
+        seen = {path: self._seen.pop(path) for path in map(self._path, whole)}
+        if where == IN or any(_look(path) != before[:2] for path, before in seen.items()):
+            return  # or one went on growing: it is looked at anew
         for label in sorted({answer.result.label for answer in answers if not answer.fine}):
             _logger.warning("file_refused", result=label)
+        held = any(answer.result in _NOTHING for answer in answers)  # what only this file has
+        for one in whole:  # a volume first: what is beside it says nothing alone, but it without them is another
+            self._put(one, where, held=held)
+
+    def _put(self, entry: Entry, where: Path | None, *, held: bool) -> None:
+        path = self._path(entry)
         try:
-            held = any(answer.result in _NOTHING for answer in answers)  # what only this file has
             if where is None or (where == DONE and self.after == "remove" and not held):
                 path.unlink()
             else:

@@ -33,8 +33,10 @@ class Quarantine:
             temporary.unlink()
         files.sync_folder(self.root.parent)
 
-    def seal(self, arrival: Arrival, failure: Failure, original: Iterable[Part]) -> str:
+    def seal(self, arrival: Arrival, failure: Failure, original: Iterable[Part], name: str = "") -> str:
         """Seal an original durably, piece by piece as it is given, and return its random id.
+
+        `name` is that of the file that it came as, for the officer, who alone reads it.
 
         Raises Failure when the disk will not, and Broken when the association ends before the original is all there;
         nothing is left then.
@@ -49,7 +51,7 @@ class Quarantine:
             "sop_class_uid": arrival.sop_class_uid,
             "sop_instance_uid": arrival.sop_instance_uid,
             "transfer_syntax": arrival.transfer_syntax,
-        }
+        } | ({"file": name} if name else {})
         clear = _Pieces(chain((json.dumps(head).encode() + b"\n",), original))
         with files.answerable("a quarantined original"):
             folder = self._folder(failure.outcome.label)

@@ -103,6 +103,7 @@ folder = "anonymiser"
 settle_seconds = 1.0
 after = "remove"
 ae_title = "DISC"
+issuer = "COHORT-7"
 max_zip_entries = 7
 max_zip_bytes = 8
 
