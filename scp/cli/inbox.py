@@ -17,6 +17,7 @@ from scp.receive.door import FrontDoor
 from scp.receive.negotiation import STORAGE_CLASSES, quieten
 from scp.receive.storage import take
 from scp.stop import Stop
+from scp.store.quarantine import Quarantine
 from scp.volumes import Volume
 
 
@@ -52,8 +53,11 @@ def prepare(config: Config) -> None:
         for theirs in (root / "in", root / "done", root / "quarantine"):
             if ours == theirs or ours in theirs.parents or theirs in ours.parents:
                 raise build.StartError(f"{origin}: {name} and the watched folders must not lie inside each other")
+    sealed = config.inbound.layout == "fedehr"
+    if sealed and config.export.absolute().resolve() != root / "out":
+        raise build.StartError(f"{origin}: with inbound.layout fedehr, export has to be the folder out/ in it")
     try:
-        inbound.prepare(root)
+        inbound.prepare(root, sealed=sealed)
     except OSError as error:
         raise build.StartError(f"{origin}: the watched folders cannot be made ({type(error).__name__})") from error
 
@@ -67,6 +71,10 @@ def watch(current: Current, metrics: Metrics, alive: Callable[[], None]) -> None
     volumes = upkeep.volumes(config, intake).take
     run = importer(config, intake.take, metrics, settings.ae_title, volumes)
     running = inbound.Watch(Path(settings.folder), run, settings.settle_seconds, settings.after)
+    if settings.layout == "fedehr":
+        beside = Quarantine(Path(settings.folder) / "quarantine", current.node.keys.officer)
+        beside.prepare()
+        running.seal = inbound.Sealing(beside, intake.linkage.fingerprinting)
 
     def renew() -> None:
         if current.renew():

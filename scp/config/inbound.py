@@ -20,6 +20,10 @@ class Inbound(BaseModel):
 
     folder: OptionalFile = Field(default="", description="Folder whose in/ is watched for files; none means no folder.")
     settle_seconds: Seconds = Field(default=10.0, description="How long a file in in/ lies still before it is taken.")
+    layout: Annotated[Literal["plain", "fedehr"], Kind('"plain" or "fedehr"')] = Field(
+        default="plain",
+        description="What the folder is: plain, originals in the clear; fedehr, out/ is export, the rest is sealed.",
+    )
     after: Annotated[Literal["keep", "remove"], Kind('"keep" or "remove"')] = Field(
         default="keep", description="What becomes of an original that was taken: moved to done/, or removed."
     )

@@ -24,7 +24,7 @@ _SOFTWARE: Final = re.compile(r"(?:v?\d{1,4}(?:\.\d{1,8}){1,3}|dcm2niix)", re.AS
 _MODEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,31}", re.ASCII)
 _MAKERS: Final = frozenset(
     {"agilent", "bruker", "canon", "esaote", "fujifilm", "ge", "hitachi", "hyperfine", "marconi", "neusoft", "philips"}
-    | {"picker", "samsung", "shimadzu", "siemens", "toshiba", "uih", "united", "varian"}
+    | {"picker", "samsung", "shimadzu", "siemens", "toshiba", "uih", "united"}
 )
 _PRECISE: Final = frozenset({"AcquisitionDate", "SeriesDate", "PatientBirthDate"})  # no function has made them coarse
 

@@ -58,6 +58,22 @@ def test_volumes_are_put_away_with_what_lies_beside_them(node):
     assert b"QzDoe" not in kept
 
 
+def test_in_the_earlier_folders_nothing_lies_in_the_clear(tmp_path):
+    root = tmp_path / "anonymiser"
+    settings = {"inbound__folder": root, "inbound__settle_seconds": 0.2, "inbound__layout": "fedehr"}
+    node = Node(tmp_path, **settings, export=root / "out")
+    node.start()
+    try:
+        laid({f"in/{NAME}/1": saved(image(1)), f"in/{NAME}.txt": b"text of QzDOE"}, root)
+        wait(lambda: len(list(root.glob("out/DICOM/*/*/*/*.dcm"))) == 1, "it is published")
+        wait(lambda: not [path for path in (root / "in").rglob("*") if path.is_file()], "all are put away")
+        kept = [path for path in root.rglob("*") if path.is_file()]
+        assert not [path for path in kept if b"QzDOE" in path.read_bytes() or "QzDOE" in path.name]
+        assert [path.parent.name for path in kept if path.suffix == ".age"] == ["unknown"]
+    finally:
+        assert node.stop() == 0
+
+
 def test_killed_it_begins_again_and_nothing_is_doubled(node):
     root = node.folder / "anonymiser"
     laid({f"in/{number:03}": saved(image(number)) for number in range(60)}, root)

@@ -102,6 +102,7 @@ dcm2niix = "quarantine"
 folder = "anonymiser"
 settle_seconds = 1.0
 after = "remove"
+layout = "fedehr"
 ae_title = "DISC"
 issuer = "COHORT-7"
 max_zip_entries = 7
