@@ -10,9 +10,9 @@ _TYPES = {2: 8, 4: 16, 8: 32, 16: 32, 32: 64, 64: 64, 256: 8, 512: 16, 768: 32, 
 TYPES = tuple(_TYPES)
 
 
-def filled(size):
-    """So many bytes of NAME."""
-    return (NAME * (size // len(NAME) + 1))[:size]
+def filled(size, name=NAME):
+    """So many bytes of a name, again and again."""
+    return (name * (size // len(name) + 1))[:size]
 
 
 def volume(voxels=None, *, version=1, order="<", datatype=4, shape=(2, 3, 4), **changed):

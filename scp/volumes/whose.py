@@ -58,11 +58,11 @@ class Guard:
 
     def __init__(self, volume: Volume, sidecar: Mapping[str, Any]) -> None:
         said = labels(volume.parts)
-        words = {word for word in _words(sidecar, said) if len(word) >= _SHORTEST and len(set(word)) > 1}
-        spelled = {word.lower() for word in words}
+        spelled = {word.lower() for word in _words(sidecar, said) if len(word) >= _SHORTEST}
         self._words = frozenset(spelled)
-        long = [word.encode() for word in spelled if len(word.encode()) >= _LONG]
-        wide = [word.encode("utf-16-le")[:-1] for word in spelled if len(word) >= _LONG and word.isascii()]
+        telling = [word for word in spelled if len(set(word)) > 1]  # six equal bytes are any background
+        long = [word.encode() for word in telling if len(word.encode()) >= _LONG]
+        wide = [word.encode("utf-16-le")[:-1] for word in telling if len(word) >= _LONG and word.isascii()]
         self._long = (*long, *wide)
         self._most = max((len(needle) for needle in self._long), default=1)
 
@@ -71,7 +71,7 @@ class Guard:
         for value in (value for keyword, value in sidecar.items() if keyword not in given):
             for one in value if isinstance(value, list) else [value]:
                 found = str(one).lower()
-                words = {found, *_PARTS.split(found)} if isinstance(one, str) else {found}
+                words = {found, *_PARTS.split(found)} if isinstance(one, str) else set()  # 300 ms are no subject 300
                 if words & self._words or any(needle in found.encode() for needle in self._long):
                     raise Failure(Outcome.RESIDUAL, "the sidecar would say whose the volume is")
 

@@ -1,6 +1,8 @@
 """The walk of a volume with real databases and folders: what stands in the tree, and what is sealed."""
 
 import io
+import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from niftis import NAME, packed, unpacked, volume
+from niftis import NAME, filled, packed, unpacked, volume
 from placing import LABEL, OFFICER, PATH, PEER, SIDECAR, house, leftovers, sealed, sent, stored, tree
 from pyrage import decrypt
 
@@ -50,6 +52,71 @@ def test_voxels_and_affine_are_the_same_and_no_name_is_there(tmp_path_factory, z
     for word in (NAME, LABEL.encode(), b"qzname"):
         assert word.lower() not in everything
     assert not leftovers(walk)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    label=st.from_regex(r"Qz[A-Za-z0-9]{4,18}", fullmatch=True),
+    places=st.sets(st.sampled_from(["path", "name", "sidecar", "extension", "fields", "table", "behind"]), min_size=1),
+    zipped=st.booleans(),
+)
+def test_no_label_is_left_wherever_it_stood(tmp_path_factory, label, places, zipped):
+    walk = house(tmp_path_factory.mktemp("house"))
+    raw = label.encode()
+    data = bytearray(volume(extension=64 if "extension" in places else 0))
+    if "extension" in places:
+        data[360:400] = filled(40, raw)
+    if "fields" in places:
+        data[148:252] = filled(104, raw)
+    data += filled(100, raw) if "behind" in places else b""
+    fields = {"PatientID": label, "ProtocolName": label, "SeriesDescription": f"T1 {label}", label: label}
+    fields |= {"ImageType": ["ORIGINAL", label], "Manufacturer": label} if "sidecar" in places else {}
+    table = raw if "table" in places else b"0 1"
+    parts = (f"sub-{label}" if "path" in places else "x", f"sub-{label}_T1w.nii" if "name" in places else "y.nii")
+    file = packed(bytes(data)) if zipped else bytes(data)
+    outcome = walk.take(sent(file, *parts, json=json.dumps(fields).encode(), bval=table))
+    assert outcome is (Outcome.MALFORMED if "table" in places else Outcome.STORED)
+    kept = b"\n".join(name.encode() + b"\n" + unpacked(text) for name, text in tree(walk).items()).lower()
+    assert raw.lower() not in kept
+    assert ("t1" in kept.decode("latin-1")) is (outcome is Outcome.STORED)
+    index = b"".join(path.read_bytes() for path in walk.export.parent.glob("index.db*"))
+    assert raw not in index
+    assert raw not in b"".join(path.read_bytes() for path in walk.export.parent.glob("linkage.db*"))
+
+
+def test_many_at_once_are_each_there_once(walk):
+    volumes = [
+        sent(volume(datatype=datatype), f"sub-Qz{subject}_T1w.nii") for datatype in (2, 4, 8) for subject in "AB"
+    ]
+    with ThreadPoolExecutor(6) as pool:
+        outcomes = list(pool.map(walk.take, volumes * 3))
+    assert set(outcomes) <= {Outcome.STORED, Outcome.UNCHANGED}
+    assert outcomes.count(Outcome.STORED) >= len(volumes)
+    assert len(stored(walk, ".nii")) == len(stored(walk, ".json")) == walk.volumes.count() == len(volumes)
+    assert len(stored(walk, ".ready")) == 2
+    assert not leftovers(walk)
+
+
+def test_a_site_that_names_a_protocol_later_gets_the_other_name_once(walk):
+    text = b'{"PatientID": "QzDoe77", "SeriesDescription": "of the house"}'
+    first = sent(volume(), json=text)
+    walk.volumes.claim("a-name", "123456789012", "S", "NIFTI/x", b"unfinished")
+    assert walk.take(first) is Outcome.STORED
+    renamed = replace(walk, protocols={"of the house": "T1 HOUSE"})
+    assert renamed.take(first) is Outcome.UNCHANGED
+    assert walk.index.forget_sources() == 0
+    assert renamed.take(first) is Outcome.STORED
+    assert b"T1 HOUSE" in b"".join(stored(walk, ".json"))
+
+
+def test_a_claim_of_the_same_original_under_another_name_is_not_in_the_way(walk):
+    old = walk.volumes.claim("old", "123456789012", "S", "NIFTI/old", b"source")
+    new = walk.volumes.claim("new", "123456789012", "S", "NIFTI/new", b"source")
+    assert (old.path, new.path, old.stored, new.stored) == ("NIFTI/old", "NIFTI/new", False, False)
+    walk.volumes.placed(new, 5)
+    assert walk.volumes.knows(b"source")
+    again = walk.volumes.claim("new", "123456789012", "S", "NIFTI/elsewhere", b"other")
+    assert (again.path, again.stored) == ("NIFTI/new", True)
 
 
 def test_the_tree_is_as_the_exports(walk):

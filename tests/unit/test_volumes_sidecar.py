@@ -177,6 +177,8 @@ def test_a_label_is_found_wherever_it_stands_and_however_it_is_cut(noise, cut, s
     [
         ({"PatientName": "Prisma^John"}, {"ManufacturersModelName": "Prisma_fit"}),
         ({"PatientName": "Qzx"}, {"ManufacturersModelName": "of Qzx"}),
+        ({"PatientID": "1111111"}, {"ManufacturersModelName": "1111111"}),
+        ({"PatientBirthDate": "1952-11-30"}, {"SeriesNumber": 19521130}),
         ({"PatientID": "195211"}, {"SeriesNumber": 195211}),
         ({"StudyInstanceUID": "1.2.345.67"}, {"ManufacturersModelName": "1.2.345.67"}),
     ],
@@ -188,3 +190,11 @@ def test_a_sidecar_that_would_say_it_is_residual(fields, value):
     assert caught.value.outcome is Outcome.RESIDUAL
     guard.check_sidecar(value, frozenset(value))
     guard.check_sidecar({"EchoTime": 0.01, "ImageType": ["ORIGINAL"]}, frozenset())
+
+
+def test_a_short_label_is_not_found_in_numbers_nor_an_even_one_in_a_background():
+    guard = Guard(volume("sub-300_T1w.nii"), {"PatientID": "0000000"})
+    guard.check_sidecar({"RepetitionTime": 300, "SliceTiming": [300, 0]}, frozenset())
+    guard.looking()(b"0" * 1000 + b"300")
+    with pytest.raises(Failure):
+        guard.check_sidecar({"ManufacturersModelName": "Model 300"}, frozenset())
