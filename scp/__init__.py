@@ -14,6 +14,7 @@ steward/     checks a visit once it is complete, and publishes it
 exports/     what is made of published visits besides
 retention/   what has been kept long enough goes
 inbound/     files as input: what a peer would send, found in folders, ZIPs and on media
+volumes/     NIfTI files as input                                             -> a DeidentifiedVolume
 retrieve/    the back door: where this node is the requestor
 verify/      holds the index against the disks
 recovery/    what a start puts right before it serves

@@ -9,7 +9,7 @@ import threading
 import pydicom
 import pytest
 
-from bench import cells, deidentify, machine, processes, report, scraping, sender, steward, wire, workloads
+from bench import cells, deidentify, files, machine, processes, report, scraping, sender, steward, wire, workloads
 from bench.cells import CELLS
 from bench.hostile import Verdict, secure, summary
 from bench.hostile.attack import Attack, nested
@@ -62,6 +62,17 @@ def test_a_store_is_cut_into_pdus_that_the_receiver_takes(max_pdu):
     assert lasts == [0] * (len(lasts) - 1) + [wire.LAST]
 
 
+@pytest.mark.parametrize("first", files.Rates._fields)
+def test_files_are_taken_in_both_ways_by_nodes_of_their_own(tmp_path, first):
+    workload = workloads.make(small("tiny"), tmp_path / "workload", count=12, files=True)
+    rates = files.run(workload, tmp_path / "run", first=first)
+    assert min(rates) > 0
+    for way in files.Rates._fields:
+        assert len(list((tmp_path / "run" / way / "export").rglob("*.dcm"))) == 12
+    (target,) = [target for target in TARGETS if target.cell == "files"]
+    assert target.reached({("files", "cloakroom", "share"): 0.79}) == (0.79, False)
+
+
 def test_everything_is_sent_however_little_the_socket_takes():
     ours, theirs = socket.socketpair()
     data = os.urandom(3_000_000)
@@ -110,7 +121,7 @@ def test_every_run_and_target_names_what_there_is():
     names = {cell.name for cell in CELLS}
     assert len(names) == len(CELLS)
     assert all(set(cell.receivers) <= set(BY_NAME) for cell in CELLS)
-    assert {target.cell for target in TARGETS} <= names | {"idle", "scraping", "steward", "hostile"}
+    assert {target.cell for target in TARGETS} <= names | {"files", "idle", "scraping", "steward", "hostile"}
     receivers = {cell.name: set(cell.receivers) for cell in CELLS}
     for target in TARGETS:
         if target.peer:
