@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,8 +53,8 @@ class Dataset:
         settle(session, self.group)
         home = self.root / f"sub-{subject}"
         if home.exists():
-            self._remove(home / session.name)
-            session.rename(home / session.name)
+            self._aside(home / session.name)
+            session.rename(home / session.name)  # at once: for this moment neither stands there
             sync_folder(home)
         else:  # a subject never appears without a session
             shell = self.work / home.name
@@ -71,7 +70,7 @@ class Dataset:
         home = self.root / f"sub-{subject}"
         if not (home / session).exists():
             return
-        self._remove(home if list(_sessions(home)) == [home / session] else home / session)
+        self._aside(home if list(_sessions(home)) == [home / session] else home / session)
         self.renew(home.name)
 
     def renew(self, subject: str) -> None:
@@ -117,13 +116,11 @@ class Dataset:
         beside.replace(path)
         sync_folder(path.parent)
 
-    def _remove(self, folder: Path) -> None:
-        """By one rename, so that nobody sees it half."""
+    def _aside(self, folder: Path) -> None:
+        """Into the work folder by one rename, so that nobody sees it half; it goes with that."""
         if folder.exists():
-            old = self.work / f"{folder.name}.old"
-            folder.rename(old)
+            folder.rename(self.work / f"{folder.name}.old")
             sync_folder(folder.parent)
-            shutil.rmtree(old)
 
 
 def settle(path: Path, group: int) -> None:
