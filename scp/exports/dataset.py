@@ -61,8 +61,8 @@ class Dataset:
     def _put(self, session: Path, subject: str) -> None:
         home = self.root / f"sub-{subject}"
         if home.exists():
-            self._remove(home / session.name)
-            session.rename(home / session.name)
+            self._aside(home / session.name)
+            session.rename(home / session.name)  # at once: for this moment neither stands there
             sync_folder(home)
         else:  # a subject never appears without a session
             shell = self.work / home.name
@@ -83,19 +83,21 @@ class Dataset:
         home = self.root / f"sub-{subject}"
         if not (home / session).exists():
             return
-        self._remove(home if list(_sessions(home)) == [home / session] else home / session)
+        self._aside(home if list(_sessions(home)) == [home / session] else home / session)
         self.renew(home.name)
 
     def forget(self, session: str) -> None:
         """Take a session away from whoever has it; tables that still name it after a crash are put right."""
+        if not self.root.exists():
+            return
         homes = [folder.parent for folder in sorted(self.root.glob(f"sub-*/{session}"))]
         for home in homes:
             self.drop(session, home.name.removeprefix("sub-"))
-        if homes or not self.root.exists():
-            return
         with held.waiting(self.root):
             for left in (*self.work.glob("ses-*.old"), *self.work.glob("sub-*.old")):
-                shutil.rmtree(left)
+                shutil.rmtree(left, ignore_errors=True)  # the exporter's may go just now
+            if homes:
+                return
             for table in sorted(self.root.glob("sub-*/sub-*_sessions.tsv")):
                 if session.encode() in table.read_bytes():
                     self.renew(table.parent.name)
@@ -145,14 +147,13 @@ class Dataset:
         beside.replace(path)
         sync_folder(path.parent)
 
-    def _remove(self, folder: Path) -> None:
-        """By one rename, so that nobody sees it half."""
+    def _aside(self, folder: Path) -> None:
+        """Into the work folder by one rename, so that nobody sees it half; it goes with that."""
         if folder.exists():
             old = self.work / f"{folder.name}.old"
             shutil.rmtree(old, ignore_errors=True)  # left by a kill
             folder.rename(old)
             sync_folder(folder.parent)
-            shutil.rmtree(old)
 
 
 def forget(scan_research_id: str, where: Surroundings, _aside: Aside) -> None:

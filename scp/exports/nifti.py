@@ -89,10 +89,10 @@ def _place(work: Path, target: Path, group: int) -> None:
     if group != OWN:
         for folder in missing:
             os.chown(folder, OWN, group)
+    old = work.with_name(f"{work.name}.old")
+    shutil.rmtree(old, ignore_errors=True)  # a killed exporter's
     if target.exists():  # made again the same day, because more came or somebody asked
-        old = work.with_name(f"{work.name}.old")
-        shutil.rmtree(old, ignore_errors=True)  # a killed exporter's
         target.rename(old)
-        shutil.rmtree(old)
     work.rename(target)
     sync_folder(target.parent)
+    shutil.rmtree(old, ignore_errors=True)

@@ -355,6 +355,36 @@ def test_the_dataset_grows_by_sessions_and_subjects(house, tmp_path):
     assert complaints(house.root, tmp_path) == []
 
 
+def test_a_subject_that_did_not_change_is_not_read_again(house, monkeypatch):
+    house.give(*series(1, "T1 MPRAGE", "4711", PatientID=SECOND))
+    read = []
+    said = dataset._said
+    monkeypatch.setattr(
+        dataset, "_said", lambda session, keyword: read.append(session.parent.name) or said(session, keyword)
+    )
+    house.give(*series(1, "T1 MPRAGE"))
+    assert set(read) == {f"sub-{PSEUDONYM}"}
+    assert [row[0] for row in house.rows("participants.tsv")[1:]] == [f"sub-{PSEUDONYM}", f"sub-{SECOND}"]
+
+
+def test_a_session_that_is_replaced_is_gone_for_one_rename_only(house):
+    house.give(*series(1, "T1 MPRAGE"))
+    steps = []
+
+    def hear(event, args):
+        if watched and event == "os.rename":
+            steps.append(tuple(Path(os.fsdecode(path)).name for path in args[:2]))
+
+    watched = [True]
+    sys.addaudithook(hear)
+    house.ledger.again("bids", VISIT)
+    house.exporter.round()
+    watched.clear()
+    gone = steps.index((f"ses-{VISIT}", f"ses-{VISIT}.old"))
+    assert steps[gone + 1] == (f"ses-{VISIT}", f"ses-{VISIT}")
+    assert not list(house.where.work.iterdir())
+
+
 def test_a_session_of_which_nothing_has_a_place_any_more_goes_and_its_subject_with_the_last(house, tmp_path):
     house.give(*series(1, "T1 MPRAGE"))
     house.give(*series(1, "T1 MPRAGE", OTHER))
