@@ -140,6 +140,37 @@ def test_a_bids_tree_goes_into_the_volumes_tree_and_nobody_is_named(idle, folder
     assert idle.command("verify").returncode == 0
 
 
+def test_under_a_new_key_volumes_are_the_same_ones(idle, folder):
+    laid({f"sub-Qz{number}_T1w.nii": volume(datatype=kind) for number, kind in enumerate((2, 4, 8))}, folder)
+    assert summary(idle.command("import", str(folder), "--json"))["results"] == {"stored": 3}
+    before = {path: path.read_bytes() for path in idle.export.rglob("*.nii")}
+    idle.command("keys", "rotate")
+    assert summary(idle.command("import", str(folder), "--json"))["results"] == {"unchanged": 3}
+    laid({"sub-Qz0_bold.nii": volume(datatype=16)}, folder)
+    assert summary(idle.command("import", str(folder), "--json"))["results"] == {"stored": 1, "unchanged": 3}
+    after = {path: path.read_bytes() for path in idle.export.rglob("*.nii")}
+    assert before.items() <= after.items()
+    assert len({path.parent for path in after}) == 3
+
+
+def test_killed_among_volumes_it_goes_on_where_it_was(idle, folder):
+    laid({f"sub-Qz{number:03}_T1w.nii": volume(shape=(20, 20, number + 1)) for number in range(60)}, folder)
+    command = [sys.executable, "-m", "scp.cli", "import", str(folder)]
+    with subprocess.Popen(command, env=idle.environ, cwd=idle.folder, stdout=subprocess.DEVNULL) as running:
+        try:
+            wait(lambda: len(list(idle.export.rglob("*.nii"))) > 5, "some are placed")
+        finally:
+            running.kill()
+    results = summary(idle.command("import", str(folder), "--json"))["results"]
+    assert sum(results.values()) == 60
+    assert set(results) <= {"stored", "unchanged"}
+    volumes = list(idle.export.rglob("NIFTI/*/*/*/*.nii"))
+    assert len(volumes) == 60
+    for path in volumes:
+        assert path.with_suffix(".json").exists()
+        assert (path.parent / ".ready").exists()
+
+
 def test_a_large_file_streams(idle, folder):
     idle.settings["limits__stream_bytes"] = 300_000
     laid({"1": saved(image(1, PixelData=bytes(range(256)) * 4000))}, folder)

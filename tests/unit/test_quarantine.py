@@ -80,3 +80,18 @@ def test_a_disk_that_refuses_is_a_failure(quarantine, monkeypatch):
         quarantine.seal(arrival(), FAILURE, (DATA,))
     assert caught.value.outcome is Outcome.OUT_OF_RESOURCES
     assert list((quarantine.root / "incomplete").iterdir()) == []
+
+
+def test_the_name_that_a_file_came_with_is_inside_the_seal(quarantine):
+    failure = Failure(Outcome.MALFORMED, "why")
+    named = quarantine.seal(arrival(), failure, [b"bytes"], "QzDoe/scan.nii")
+    plain = quarantine.seal(arrival(), failure, [b"bytes"])
+    quarantine.put("unknown", "0123", {"name": "QzDoe"}, [b"by", b"tes"])
+    sealed = {path.stem: path.read_bytes() for path in quarantine.root.rglob("*.age")}
+    assert set(sealed) == {named, plain, "0123"}
+    assert b"QzDoe" not in b"".join(sealed.values())
+    heads = {name: decrypt(data, [OFFICER]).partition(b"\n") for name, data in sealed.items()}
+    assert json.loads(heads[named][0])["name"] == "QzDoe/scan.nii"
+    assert "name" not in json.loads(heads[plain][0])
+    assert json.loads(heads["0123"][0]) == {"name": "QzDoe"}
+    assert {body for _, _, body in heads.values()} == {b"bytes"}

@@ -150,6 +150,20 @@ def test_a_study_of_another_patient_is_sealed(walk):
     assert len(sealed(walk)) == 2
 
 
+def test_a_subject_of_another_sex_or_birth_date_is_somebody_else(walk):
+    said = {"PatientID": "QzDoe77", "StudyInstanceUID": "1.2.3", "PatientSex": "F", "PatientBirthDate": "1952-11-30"}
+    kinds = iter((2, 4, 8, 16))
+
+    def take(**changed):
+        return walk.take(sent(volume(datatype=next(kinds)), json=json.dumps(said | changed).encode()))
+
+    assert take() is Outcome.STORED
+    assert take(PatientSex="M") is Outcome.OTHER_PERSON
+    assert take(PatientBirthDate="19530101") is Outcome.OTHER_PERSON
+    assert take(PatientBirthDate="19521130") is Outcome.STORED
+    assert len({path.split("/")[3] for path in tree(walk)}) == 1
+
+
 def test_the_same_again_changes_nothing_however_it_is_packed_and_whatever_the_day(walk):
     data = volume()
     assert walk.take(sent(data, json=SIDECAR)) is Outcome.STORED
