@@ -34,8 +34,8 @@ run: install ## start a node here: AE title CLOAKROOM, port 11112, everything un
 demo: install ## a node, a made-up patient's head study sent to it, and what became of it
 	@exec $(BIN)/cloakroom demo
 
-test: dev ## all tests that need nothing but Python
-	$(BIN)/python -m pytest
+test: dev ## all tests that need nothing but Python (TESTS=...: pytest's own arguments)
+	$(BIN)/python -m pytest $(TESTS)
 
 test-debian: dev ## the tests that need Debian's programs (apt-get install age dcmtk dicom3tools libgdcm-tools odil orthanc)
 	$(BIN)/python -m pytest -m debian

@@ -13,14 +13,14 @@ from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 
-from bench import cells, deidentify, engine, hostile, idle, machine, report, steward, wire, workloads
+from bench import cells, deidentify, engine, files, hostile, idle, machine, report, scraping, steward, wire, workloads
 from bench.progress import steps
 from bench.receivers import BY_NAME, ROOT, BenchError
 from bench.targets import NEEDED, Medians
 from scp import phantom
 
 ROUNDS, QUICK_ROUNDS, QUICK_SCALE = 5, 1, 0.3
-PARTS = ("engine", "deidentify", "steward", "push", "idle", "hostile")
+PARTS = ("engine", "deidentify", "steward", "push", "files", "idle", "scraping", "hostile")
 PLAIN_FILES = ("mr",)  # what storescu sends, which takes files
 
 Samples = dict[tuple[str, str, str], list[float]]
@@ -42,21 +42,33 @@ def main() -> int:
             remarks.append(deidentify.section(quick=asked.quick))
         if "steward" in asked.parts:
             remarks.append(_steward(place, samples, asked))
-        made = _workloads(place, asked.scale) if {"push", "idle", "hostile"} & set(asked.parts) else {}
-        if "push" in asked.parts:
-            _push(place, made, samples, remarks, asked)
-        if "idle" in asked.parts:
-            _idle(place, made["mr"], samples, asked)
-        if "hostile" in asked.parts:
-            wanted = tuple(part for part in asked.attacks.split(",") if part)
-            attacks = [each for each in hostile.ATTACKS if not wanted or each.name.startswith(wanted)]
-            with steps(len(attacks)) as progress:
-                for verdict in hostile.run(place, made["tiny"], attacks, progress, quick=asked.quick):
-                    verdicts.append(verdict)  # noqa: PERF402  those there are stay when it is stopped
+        if {"push", "idle", "scraping", "hostile"} & set(asked.parts):
+            _pushed(place, samples, remarks, verdicts, asked)
+        if "files" in asked.parts:
+            _files(place, samples, remarks, asked)
     medians: dict[tuple[str, str, str], float] = {key: statistics.median(found) for key, found in samples.items()}
     medians |= {("hostile", "cloakroom", name): value for name, value in hostile.summary(verdicts).items()}
     _tell(asked, medians, verdicts, remarks)
     return 0
+
+
+def _pushed(
+    place: Path, samples: Samples, remarks: list[str], verdicts: list[hostile.Verdict], asked: argparse.Namespace
+) -> None:
+    """What is measured by pushing the workloads."""
+    made = _workloads(place, asked.scale)
+    if "push" in asked.parts:
+        _push(place, made, samples, remarks, asked)
+    if "idle" in asked.parts:
+        _idle(place, made["mr"], samples, asked)
+    if "scraping" in asked.parts:
+        _scraping(place, made["mr"], samples, asked)
+    if "hostile" in asked.parts:
+        wanted = tuple(part for part in asked.attacks.split(",") if part)
+        attacks = [each for each in hostile.ATTACKS if not wanted or each.name.startswith(wanted)]
+        with steps(len(attacks)) as progress:
+            for verdict in hostile.run(place, made["tiny"], attacks, progress, quick=asked.quick):
+                verdicts.append(verdict)  # noqa: PERF402  those there are stay when it is stopped
 
 
 def _arguments() -> argparse.Namespace:
@@ -144,6 +156,23 @@ def _push(place: Path, made: dict[str, Path], samples: Samples, remarks: list[st
                     samples[cell.name, name, measure].append(getattr(figure, measure))
 
 
+def _files(place: Path, samples: Samples, remarks: list[str], asked: argparse.Namespace) -> None:
+    [mr] = [workload for workload in workloads.WORKLOADS if workload.name == "mr"]
+    made = workloads.make(mr, place / "workload-files", count=int(files.COUNT * asked.scale), files=True)
+    said = []
+    with steps(asked.rounds) as progress:
+        for round_ in range(asked.rounds):
+            progress.step(f"{files.COUNT * asked.scale:.0f} files, round {round_ + 1}")
+            try:
+                found = files.run(made, place / f"files-{round_}", first=files.Rates._fields[round_ % 2])
+            except BenchError as error:
+                remarks.append(f"Not measured in every round: files as input: {error}.")
+                continue
+            samples["files", "cloakroom", "share"].append(found.imported / found.pushed)
+            said.append(f"{found.imported:.0f} beside {found.pushed:.0f}")
+    remarks.append(f"Files imported a second beside the same pushed on one association, by round: {', '.join(said)}.")
+
+
 def _idle(place: Path, workload: Path, samples: Samples, asked: argparse.Namespace) -> None:
     with steps(asked.rounds) as progress:
         for round_ in range(asked.rounds):
@@ -155,6 +184,15 @@ def _idle(place: Path, workload: Path, samples: Samples, asked: argparse.Namespa
                 continue
             for measure in ("kept", "core", "memory"):
                 samples["idle", "cloakroom", measure].append(getattr(found, measure))
+
+
+def _scraping(place: Path, workload: Path, samples: Samples, asked: argparse.Namespace) -> None:
+    pairs = scraping.QUICK_PAIRS if asked.quick else scraping.PAIRS
+    with steps(1) as progress:
+        progress.step(f"scraped under {scraping.SENDERS} associations")
+        found = scraping.run(workload, place / "scraping", pairs=pairs)
+    for measure in ("kept", "cpu"):
+        samples["scraping", "cloakroom", measure].append(getattr(found, measure))
 
 
 def _tell(asked: argparse.Namespace, medians: Medians, verdicts: list[hostile.Verdict], remarks: list[str]) -> None:

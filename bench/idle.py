@@ -22,7 +22,9 @@ class Idle(NamedTuple):
 
 def run(workload: Path, folder: Path, *, seconds: float = 3.0, count: int = ASSOCIATIONS) -> Idle:
     """One node: throughput without them, their cost in silence, throughput with them and without them again."""
-    with running(CLOAKROOM, folder, limits__max_associations=2 * count) as here:
+    with running(
+        CLOAKROOM, folder, limits__max_associations=2 * count, limits__max_associations_per_title=2 * count
+    ) as here:
         _rate(here.port, workload, seconds / 2)  # the first ones are slower
         without = _rate(here.port, workload, seconds)
         held = [_associate(here.port) for _ in range(count)]

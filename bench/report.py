@@ -35,6 +35,9 @@ system time of the receiver's whole process tree; memory is how much its largest
 `TCP_NODELAY=1` and PDUs of 128 KiB; with more than one association `storescp` is started with `--fork`, because it
 serves them one after the other without it.
 
+The files that are imported are the raw sender's instances; `cloakroom import` takes them beside a running node and is
+timed with its own start and end. The other way is one association's push of the same instances to another node.
+
 **What the peers do not do.** None of them de-identifies. When they answer success, DCMTK and pynetdicom have
 synced nothing; Orthanc has synced the file's data, but neither its folder nor its index. Cloakroom has applied the
 recipe, synced file and folder, and committed the index. *Cloakroom, fsync off* is a build of the bench's own that syncs

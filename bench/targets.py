@@ -48,9 +48,12 @@ TARGETS = (
     Target("105 MB multi-frame: MiB of the worker above idle", "multiframe-1", "memory", "", 100.0, at_most=True),
     Target("one instance an association: a second", "each-4", "rate", "", 300.0),
     Target("one instance an association: Orthanc tuned", "each-4", "rate", "orthanc-tuned", 1.0),
+    Target("5,000 files imported: share of the front door's rate", "files", "share", "", 0.8),
     Target("1,000 idle associations: throughput kept", "idle", "kept", "", 0.9),
     Target("1,000 idle associations: share of a core when idle", "idle", "core", "", 0.1, at_most=True),
     Target("1,000 idle associations: MiB of all processes", "idle", "memory", "", 200.0, at_most=True),
+    Target("scraped each second: throughput kept", "scraping", "kept", "", 0.99),
+    Target("a scrape: CPU milliseconds of the node", "scraping", "cpu", "", 150.0, at_most=True),
     Target(
         "steward: CPU of a visit of the last tenth of 1,000 to the first", "steward", "growth", "", 1.25, at_most=True
     ),

@@ -128,6 +128,19 @@ SECTIONS: Final = (
                 "ReadWriteMany where the Data Factory reads from another machine.",
             ),
             Value(
+                "storage.inbound.existingClaim",
+                "",
+                NAME,
+                "A claim whose in/ is watched for files to import: identified; none means no folder is.",
+            ),
+            Value(
+                "inbound.after",
+                "keep",
+                choice("keep", "remove"),
+                "What becomes of a file that was taken: moved to done/ on that claim, or removed.",
+            ),
+            Value("inbound.settleSeconds", 10, SECONDS, "How long a file in in/ lies still before it is taken."),
+            Value(
                 "keys.existingSecret",
                 "",
                 NAME,

@@ -14,15 +14,17 @@ steward/     checks a visit once it is complete, and publishes it
 exports/     what is made of published visits besides
 retention/   what has been kept long enough goes
 inbound/     files as input: what a peer would send, found in folders, ZIPs and on media
+volumes/     NIfTI files as input                                             -> a DeidentifiedVolume
 retrieve/    the back door: where this node is the requestor
 verify/      holds the index against the disks
 recovery/    what a start puts right before it serves
 web/         /metrics, /healthz, /readyz
 cli/         one file a verb
 
-outcome (the table of answers), instance and dataset (the types), config, metrics, log, memory, walks (locks) and faults
-(failpoints) stand below them all;
-build is the only place where the parts are put together; upkeep is what an operator does to a node beside serving.
+outcome (the table of answers), instance, dataset and table (the types), config, metrics, log, memory, walks (locks) and
+faults (failpoints) stand below them all;
+build is the only place where the parts are put together; glance is what an outsider may know of a node, upkeep what an
+operator does to it beside serving.
 """
 
 __version__ = "0.1.0"

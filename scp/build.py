@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,13 +24,12 @@ from scp.deidentify.compile import Policy
 from scp.deidentify.compile import compile as compile_plan
 from scp.deidentify.plan import Plan
 from scp.deidentify.recipe import load
+from scp.glance import free_bytes
 from scp.grouping import whose
 from scp.intake import Intake
 from scp.layouts import LAYOUTS, Layout
 from scp.metrics import Metrics
-from scp.outcome import Failure
 from scp.recovery import Recovered, Recovery
-from scp.state import State
 from scp.steward.steward import Steward
 from scp.store import keys
 from scp.store.quarantine import Quarantine
@@ -157,64 +155,6 @@ def writer(config: Config, listener: socket.socket) -> Writer:
 def steward(config: Config, metrics: Metrics) -> Steward:
     """The steward, for a process of its own or an operator's command."""
     return handover.steward(config, layout_of(config), metrics)
-
-
-@dataclass(frozen=True, slots=True)
-class Glance:
-    """What the node holds, for those who look at it from outside: counts by state and outcome, never a name."""
-
-    config: Config
-    index: Index
-
-    def visits(self) -> dict[str, int]:
-        """Visits by the state of their latest delivery."""
-        return {row["state"]: row["visits"] for row in self.index.listing("visits_by_state")}
-
-    def visits_in_every_state(self) -> dict[str, int]:
-        """The same with 0 for a state that no visit is in."""
-        return {state.label: 0 for state in State} | self.visits()
-
-    def quarantined(self) -> dict[str, int]:
-        """Sealed originals by outcome."""
-        return {row["outcome"]: row["instances"] for row in self.index.listing("quarantine_by_outcome")}
-
-    def quarantine_bytes(self) -> int:
-        """Bytes of the originals that were sealed."""
-        return sum(row["bytes"] for row in self.index.listing("quarantine_by_outcome"))
-
-    def free_bytes(self) -> dict[str, int]:
-        """Room left by folder; raises OSError."""
-        return free_bytes(self.config)
-
-    def troubles(self) -> list[str]:
-        """Why the node could not store an instance now, one fixed sentence each."""
-        found = []
-        try:
-            self.index.listing("totals")
-        except Failure:
-            found.append("the index does not answer")
-        if why := closed(self.config):
-            found.append(why)
-        return found
-
-
-def glance(config: Config) -> Glance:
-    """Opens the index, so call it after the fork."""
-    return Glance(config, Index(config.index_path))
-
-
-def free_bytes(config: Config) -> dict[str, int]:
-    """What is left on the disk of each folder that is written to, by its name in the configuration."""
-    return {name: shutil.disk_usage(getattr(config, name)).free for name in ("export", "state")}
-
-
-def closed(config: Config) -> str:
-    """Why no instance may come in just now, "" if one may; it opens again by itself when there is room."""
-    try:
-        full = min(free_bytes(config).values()) < config.min_free_bytes
-    except OSError:
-        return "a disk does not say how much room it has"
-    return "the disk is filled up to min_free_bytes" if full else ""
 
 
 def warnings(config: Config) -> list[str]:

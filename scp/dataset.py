@@ -1,7 +1,6 @@
 """An encoded data set as it lies in memory: where each element starts and stops, none decoded (PS3.5 section 7)."""
 
-from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from struct import Struct
 from typing import NamedTuple
@@ -9,6 +8,7 @@ from typing import NamedTuple
 from scp import charset, dictionary
 from scp.bounds import Bounds, Excess
 from scp.outcome import Failure, Outcome
+from scp.table import Element, Item, Met, Nested, Shapes, Table, everywhere, find
 
 UNDEFINED = 0xFFFFFFFF
 BOUNDS = Bounds()
@@ -33,35 +33,6 @@ VRS: Mapping[bytes, tuple[str, int]] = {
 }
 
 
-class Element(NamedTuple):
-    """One element's place: `start` of its header, `value` to `end` of its value, `stop` where the next one starts.
-
-    `vr` is the one sent (explicit) or the dictionary's (implicit; "UN" where it has none). For undefined length,
-    `end` is where the delimiter starts and `stop` is behind it; otherwise they are equal.
-    """
-
-    tag: int
-    vr: str
-    start: int
-    value: int
-    end: int
-    stop: int
-
-
-class Item(NamedTuple):
-    """One item of a sequence: the table of its elements, and whether it was sent with undefined length."""
-
-    undefined: bool
-    elements: tuple[Element, ...]
-
-
-class Nested(NamedTuple):
-    """What a sequence holds, and whether its items are explicit (those of a sequence sent as UN never are)."""
-
-    explicit: bool
-    items: tuple[Item, ...]
-
-
 @dataclass(frozen=True, slots=True, repr=False)
 class DataSet:
     """A complete little-endian data set and the table of its top-level elements, in ascending order of tag.
@@ -72,7 +43,11 @@ class DataSet:
     data: memoryview = field(repr=False)
     explicit: bool
     elements: tuple[Element, ...]
-    nested: Mapping[int, Nested] = field(default_factory=dict, repr=False)
+    nested: Table = field(default_factory=dict, repr=False)
+
+    def everywhere(self) -> Iterator[Element]:
+        """All elements, at all depths."""
+        return everywhere(self.elements, self.nested)
 
     def find(self, tag: int) -> Element | None:
         """The top-level element with this tag, if there is one."""
@@ -95,14 +70,6 @@ class DataSet:
         if charset.is_plain(value):  # as nearly all are
             return value.decode("ascii")
         return charset.decode(value, charset.terms(self.value(charset.TAG)), errors)
-
-
-def find(elements: tuple[Element, ...], tag: int) -> Element | None:
-    """The element with this tag in a table, if there is one."""
-    at = bisect_left(elements, (tag,))
-    if at < len(elements) and elements[at][0] == tag:
-        return elements[at]
-    return None
 
 
 def read(data: bytes | bytearray | memoryview, *, explicit: bool, bounds: Bounds = BOUNDS) -> DataSet:
@@ -141,13 +108,14 @@ class Span(NamedTuple):
 class Reader:
     """Walks the bytes once, from the first element to the last, with a limit on all it may find; `nested` is filled."""
 
-    __slots__ = ("bounds", "data", "left", "nested")
+    __slots__ = ("_shapes", "bounds", "data", "left", "nested")
 
     def __init__(self, data: memoryview, bounds: Bounds = BOUNDS) -> None:
         self.data = data
         self.bounds = bounds
         self.left = bounds.elements
-        self.nested: dict[int, Nested] = {}
+        self.nested: Table = {}
+        self._shapes = Shapes(bounds.values)
 
     def table(self, at: int, span: Span) -> tuple[tuple[Element, ...], int]:  # noqa: C901  no call an element
         """The elements from `at`, and where the next thing starts: at the limit, or behind an item's delimiter."""
@@ -192,7 +160,18 @@ class Reader:
         """Walk the items from `at`, note them in `nested` under `start`, and tell where they end (PS3.5 7.5)."""
         items: list[Item] = []
         limit, depth, explicit, delimited = span
+        shapes = self._shapes
         while at < limit or delimited:
+            key = depth, explicit, bytes(self.data[at : at + shapes.KEY])
+            met = shapes.met.get(key)
+            if met and met.shapes and (shape := shapes.like(met, self.data, at, limit)):
+                self.left -= shape.count
+                if self.left < 0:
+                    raise _too_many()
+                items.append(shape.item(at, self.nested))
+                at += shape.size
+                continue
+            begun, left = at, self.left
             tag, length = self._item(at, limit)
             at += HEADER_SIZE
             if tag == _SEQUENCE_END and delimited:
@@ -204,7 +183,11 @@ class Reader:
             if stop > limit:
                 raise _short()
             elements, at = self.table(at, Span(stop, depth, explicit, length == UNDEFINED))
-            items.append(Item(length == UNDEFINED, elements))
+            items.append(Item(elements, undefined=length == UNDEFINED))
+            if met is not None:
+                shapes.learn(met, self.data, range(begun, at), items[-1], self.nested, left - self.left)
+            elif explicit:  # what is implicit is never met again
+                shapes.met[key] = Met()
         self.nested[start] = Nested(explicit, tuple(items))
         return at, at
 

@@ -1,16 +1,20 @@
 """What `build` puts together behind the walk: steward, exporter, retention, and what they need of the machine."""
 
 import os
+from collections.abc import Callable, Mapping
 from contextlib import closing
 
 from scp.config import Config, ConfigError
 from scp.db.expiry import Expiry
 from scp.db.exports import Ledger
 from scp.db.index import Index
+from scp.db.volumes import Volumes
 from scp.exports import Surroundings
 from scp.exports.exporter import Exporter
+from scp.intake import Intake
 from scp.layouts import Layout
 from scp.metrics import Metrics, declare
+from scp.outcome import Failure, Outcome
 from scp.retention import Daily, Retention
 from scp.retention.visits import Visits
 from scp.steward.gates.converted import program
@@ -18,6 +22,7 @@ from scp.steward.manifest import Manifests
 from scp.steward.publish import OWN, Publisher
 from scp.steward.steward import Steward
 from scp.store.staging import Staging
+from scp.volumes import Walk
 
 
 def check(config: Config) -> None:
@@ -87,3 +92,30 @@ def exporter(config: Config, metrics: Metrics) -> Exporter:
 
 def _surroundings(config: Config, staging: Staging) -> Surroundings:
     return Surroundings(config.export, staging.work, group_of(config), gzip=config.nifti_gzip, bids=config.bids)
+
+
+def volumes(config: Config, intake: Intake, free_bytes: Callable[[], Mapping[str, int]]) -> Walk:
+    """The walk of volumes beside that of instances, with its linkage, index and quarantine."""
+
+    def room(size: int) -> None:
+        try:
+            free = min(free_bytes().values())
+        except OSError:
+            raise Failure(Outcome.OUT_OF_RESOURCES, "a disk does not say how much room it has") from None
+        if free - size < config.min_free_bytes:
+            raise Failure(Outcome.OUT_OF_RESOURCES, "the disk is filled up to min_free_bytes")
+
+    return Walk(
+        export=config.export,
+        linkage=intake.linkage,
+        index=intake.index,
+        volumes=Volumes(config.index_path),
+        staging=intake.staging,
+        quarantine=intake.quarantine,
+        metrics=intake.metrics,
+        room=room,
+        most=config.limits.max_instance_bytes,
+        group=group_of(config),
+        issuer=config.inbound.issuer,
+        protocols=config.protocols,
+    )

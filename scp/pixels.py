@@ -17,13 +17,13 @@ from scp.dataset import (
     UNDEFINED,
     VRS,
     DataSet,
-    Element,
     Reader,
     Span,
     check_pixels,
     read,
 )
 from scp.outcome import Failure, Outcome
+from scp.table import Element
 
 PIXELS = frozenset({0x7FE00008, 0x7FE00009, PIXEL_DATA})
 _ITEM, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE0DD

@@ -3,11 +3,13 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
-from scp import build, walks
+from scp import build, handover, walks
 from scp.config import Config
 from scp.db.index import Index
 from scp.db.linkage import Linkage
+from scp.glance import free_bytes
 from scp.instance import Arrival
 from scp.intake import Intake
 from scp.metrics import declare
@@ -15,6 +17,7 @@ from scp.outcome import Outcome
 from scp.recovery import Recovered
 from scp.store import keys
 from scp.verify import Audit
+from scp.volumes import Volume, Walk
 
 
 def audit(config: Config, *, digests: bool) -> Audit:
@@ -111,3 +114,14 @@ def alongside(config: Config, intake: Intake, arrival: Arrival) -> Outcome:
     """The walk of one instance while a node may start, which waits for it before it puts right what a crash left."""
     with walks.instance(config.state):
         return intake.take(arrival)
+
+
+def volumes(config: Config, intake: Intake) -> Walk:
+    """The walk of volumes beside that of instances."""
+    return handover.volumes(config, intake, partial(free_bytes, config))
+
+
+def volume_alongside(config: Config, walk: Walk, volume: Volume) -> Outcome:
+    """The same as `alongside` for a volume."""
+    with walks.instance(config.state):
+        return walk.take(volume)

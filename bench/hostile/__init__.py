@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import processes, senders
+from bench.hostile import secure
 from bench.hostile.attack import LIMITS, Attack
 from bench.hostile.attacks import ATTACKS
 from bench.progress import Steps
-from bench.receivers import CLOAKROOM, ROOT, BenchError, running
+from bench.receivers import CLOAKROOM, ROOT, BenchError, free_port, running
 
 __all__ = ["ATTACKS", "Verdict", "run", "summary"]
 
@@ -60,13 +61,16 @@ def run(place: Path, workload: Path, attacks: Sequence[Attack], progress: Steps,
 
 def one(attack: Attack, folder: Path, workload: Path, seconds: float, pace: float) -> Verdict:
     """One attack: honest senders at this pace all the time, the attacker in the middle."""
-    with running(CLOAKROOM, folder, 1, **{f"limits__{key}": value for key, value in LIMITS.items()}) as here:
+    limits = {f"limits__{key}": value for key, value in LIMITS.items()}
+    port = free_port() if attack.secure else 0
+    tls = secure.settings(folder.with_name(f"{folder.name}-tls"), port) if attack.secure else {}
+    with running(CLOAKROOM, folder, 1, **limits, **tls) as here:
         whole = 1.0 + QUIET + seconds + QUIET + 1
         honest = [senders.start(here.port, workload, part, SENDERS, -whole, pace=pace) for part in range(SENDERS)]
         senders.go(honest)
         time.sleep(1.0 + QUIET)
         before, begun = processes.resident(here.pid), time.monotonic()
-        endings, most = _attack(attack, here.port, here.pid, seconds)
+        endings, most = _attack(attack, port or here.port, here.pid, seconds)
         ended = time.monotonic()
         times = [at for process in honest for at in senders.said(process)["times"]]
     kept = _rate(times, begun, min(begun + seconds, ended)) / _mean_rate(times, begun, ended)

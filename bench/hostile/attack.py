@@ -16,10 +16,11 @@ LIMITS = {
     "body_seconds": 2.0,
     "idle_seconds": 2.0,
     "artim_seconds": 3.0,
+    "tls_handshake_seconds": 3.0,
     "instance_seconds": 6.0,
     "max_instance_bytes": 256 * MIB,
 }
-AT_ONCE, ARTIM, SHORT, BODY, INSTANCE, ANSWER = 0.1, 3.0, 2.0, 4.0, 6.0, 5.0
+AT_ONCE, ARTIM, HANDSHAKE, SHORT, BODY, INSTANCE, ANSWER = 0.1, 3.0, 3.0, 2.0, 4.0, 6.0, 5.0
 STORE, ECHO, N_EVENT_REPORT = 1, 0x30, 0x100
 Pieces = Callable[[], Iterator[bytes]]
 
@@ -43,7 +44,7 @@ class Attack:
     from_first: bool = False  # the limit counts from the connection, not from the last piece sent
     reads: bool = True
     leaves: bool = False  # it closes as soon as it has sent everything
-    turns: int = 1_000_000
+    secure: bool = False  # at the port for TLS, where only its closing is looked at
 
 
 def once(*pieces: bytes) -> Pieces:

@@ -73,6 +73,8 @@ class Attacker:
                         break
             if self.attack.leaves:
                 return "left", begun
+            if self.attack.secure:
+                return self._closed(sock), since
             return (self._heard(sock) if self.attack.reads else "close"), since
 
     def _take_line(self, count: int) -> None:
@@ -93,6 +95,18 @@ class Attacker:
             return False
         finally:
             sock.settimeout(10)
+
+    @staticmethod
+    def _closed(sock: socket.socket) -> str:
+        """What the node says is TLS's own matter; that it closes is what counts."""
+        try:
+            while sock.recv(65_536):
+                pass
+        except TimeoutError:
+            return "nothing"
+        except OSError:
+            pass  # reset, which is an end as well
+        return "close"
 
     @staticmethod
     def _heard(sock: socket.socket) -> str:

@@ -6,7 +6,8 @@ Most were tried on other receivers first: CVEs of DICOM software and the weaknes
 from bench.hostile.before import BEFORE
 from bench.hostile.commands import COMMANDS
 from bench.hostile.data_sets import DATA_SETS
+from bench.hostile.secure import SECURE
 from bench.hostile.within import WITHIN
 
-ATTACKS = (*BEFORE, *WITHIN, *COMMANDS, *DATA_SETS)
+ATTACKS = (*BEFORE, *SECURE, *WITHIN, *COMMANDS, *DATA_SETS)
 BY_NAME = {attack.name: attack for attack in ATTACKS}

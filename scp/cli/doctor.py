@@ -13,9 +13,9 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from scp import build
+from scp import build, handover
 from scp.cli.output import NOT_FOUND, ConfigOption, JsonOption, listing
-from scp.config import Config, load
+from scp.config import Config, ConfigError, load
 from scp.db import backup
 from scp.db.engine import DatabaseError
 from scp.deidentify.recipe import RecipeError
@@ -234,6 +234,15 @@ def _peers(config: Config) -> Iterator[Finding]:
         yield Finding(f"tls.{name}", mark, says, "" if mark is Mark.GOOD else "docs/how-to/tls.md")
 
 
+def _handover(config: Config) -> Iterator[Finding]:
+    try:
+        handover.check(config)
+    except ConfigError as error:
+        yield Finding("handover", Mark.WRONG, str(error), "docs/visits.md")
+    else:
+        yield Finding("handover", Mark.GOOD, "the group may be given, and what gates and exports run is there")
+
+
 def _peer(config: Config, name: str) -> Iterator[Finding]:
     title, _, address = name.rpartition("@")
     host, _, port = address.rpartition(":")
@@ -248,5 +257,5 @@ def _peer(config: Config, name: str) -> Iterator[Finding]:
         yield Finding(name, Mark.GOOD, "answers C-ECHO")
 
 
-CHECKS: tuple[Check, ...] = (_ports, _folders, _disks, _clock, _keys, _databases, _recipe, _peers)
+CHECKS: tuple[Check, ...] = (_ports, _folders, _disks, _clock, _keys, _databases, _recipe, _handover, _peers)
 """In the order in which a start would meet them."""

@@ -8,7 +8,9 @@ from scp import handover
 from scp.cli.output import NOT_FOUND, ConfigOption, JsonOption, listing, refuse, when
 from scp.cli.visit import Visit, index_of
 from scp.config import load
-from scp.exports import EXPORTS
+from scp.exports import EXPORTS, ExportError
+from scp.exports.protocols import structural
+from scp.steward.report import Reports
 
 app = typer.Typer(
     help="Exports of published visits, as `exports` in the configuration names them.", no_args_is_help=True
@@ -39,3 +41,17 @@ def run(
     if not handover.ledger(settings).again(name, visit):
         raise refuse(f"visit {visit} has not been published, or {name} has not come to it yet", NOT_FOUND)
     typer.echo(f"{name} of {visit} will be made again")
+
+
+@app.command()
+def protocols(config: ConfigOption = None) -> None:
+    """Print the section of Protocols_definition.txt by which the Data Factory's pipeline finds this site's T1 images.
+
+    Its names are those of [protocols] and of all series that were checked so far, where [bids] places them as T1w.
+    """
+    settings = load(config)
+    names = {*settings.protocols.values(), *Reports(settings.reports).descriptions()}
+    try:
+        typer.echo(structural(names, settings.bids), nl=False)
+    except ExportError as error:
+        raise refuse(str(error), NOT_FOUND) from None

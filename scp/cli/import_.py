@@ -69,7 +69,8 @@ def import_(
     except OSError as error:
         raise refuse(f"what is to be imported cannot be looked into ({type(error).__name__})", 2) from None
     with upkeep.importing(settings) as intake, _progress(len(entries)) as told:
-        run = importer(settings, partial(upkeep.alongside, settings, intake), declare(), calling)
+        volumes = partial(upkeep.volume_alongside, settings, upkeep.volumes(settings, intake))
+        run = importer(settings, partial(upkeep.alongside, settings, intake), declare(), calling, volumes)
         summary = _run(run, entries, told, names=names)
     _say(summary, as_json=as_json)
 

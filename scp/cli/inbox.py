@@ -3,10 +3,11 @@
 import signal
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from scp import build, inbound
+from scp import build, inbound, upkeep
 from scp.cli.reload import Current
 from scp.config import Config
 from scp.instance import Arrival, Peer
@@ -16,15 +17,29 @@ from scp.receive.door import FrontDoor
 from scp.receive.negotiation import STORAGE_CLASSES, quieten
 from scp.receive.storage import take
 from scp.stop import Stop
+from scp.store.quarantine import Quarantine
+from scp.volumes import Volume
 
 
-def importer(config: Config, walk: Callable[[Arrival], Outcome], metrics: Metrics, calling: str) -> inbound.Import:
+def importer(
+    config: Config,
+    walk: Callable[[Arrival], Outcome],
+    metrics: Metrics,
+    calling: str,
+    volumes: Callable[[Volume], Outcome],
+) -> inbound.Import:
     """What takes files in the name of `calling`; a defect of the node is an answer there too."""
     door = FrontDoor(
         limits=config.limits, sop_classes=STORAGE_CLASSES, admit=lambda _peer: None, take=walk, metrics=metrics
     )
     peer = Peer(calling=calling, called=config.ae_title, address="127.0.0.1")
-    return inbound.Import(partial(take, door), peer, config.limits, build.bounds(config), config.inbound)
+    nothing = Arrival(peer, "", "", "", "", b"")
+
+    def take_volume(volume: Volume) -> Outcome:
+        """Through the same net."""
+        return take(replace(door, take=lambda _arrival: volumes(volume)), nothing)
+
+    return inbound.Import(partial(take, door), peer, config.limits, build.bounds(config), config.inbound, take_volume)
 
 
 def prepare(config: Config) -> None:
@@ -38,8 +53,11 @@ def prepare(config: Config) -> None:
         for theirs in (root / "in", root / "done", root / "quarantine"):
             if ours == theirs or ours in theirs.parents or theirs in ours.parents:
                 raise build.StartError(f"{origin}: {name} and the watched folders must not lie inside each other")
+    sealed = config.inbound.layout == "fedehr"
+    if sealed and config.export.absolute().resolve() != root / "out":
+        raise build.StartError(f"{origin}: with inbound.layout fedehr, export has to be the folder out/ in it")
     try:
-        inbound.prepare(root)
+        inbound.prepare(root, sealed=sealed)
     except OSError as error:
         raise build.StartError(f"{origin}: the watched folders cannot be made ({type(error).__name__})") from error
 
@@ -50,13 +68,18 @@ def watch(current: Current, metrics: Metrics, alive: Callable[[], None]) -> None
     told: deque[int] = deque()  # what a handler may add to, whatever it has interrupted
     intake = build.intake(current.node, metrics)
     settings = config.inbound
-    run = importer(config, intake.take, metrics, settings.ae_title)
+    volumes = upkeep.volumes(config, intake).take
+    run = importer(config, intake.take, metrics, settings.ae_title, volumes)
     running = inbound.Watch(Path(settings.folder), run, settings.settle_seconds, settings.after)
+    if settings.layout == "fedehr":
+        beside = Quarantine(Path(settings.folder) / "quarantine", current.node.keys.officer)
+        beside.prepare()
+        running.seal = inbound.Sealing(beside, intake.linkage.fingerprinting)
 
     def renew() -> None:
         if current.renew():
             walk = build.replanned(intake, current.node).take
-            running.run = importer(config, walk, metrics, settings.ae_title)
+            running.run = importer(config, walk, metrics, settings.ae_title, volumes)
 
     signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 DONE, NOT_FOUND, REFUSED = 0, 1, 2
@@ -39,7 +40,7 @@ def listing(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_jso
         right = all(isinstance(row[column], int | float) for row in kept)
         table.add_column(column.replace("_", " "), justify="right" if right else "left", overflow="fold")
     for row in kept:
-        table.add_row(*["" if value is None else str(value) for value in row.values()])
+        table.add_row(*["" if value is None else escape(str(value)) for value in row.values()])
     _print(table)
 
 
@@ -51,7 +52,7 @@ def record(fields: Mapping[str, Any], *, as_json: bool) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in fields.items():
         shown = ", ".join(f"{key} {inner}" for key, inner in value.items()) if isinstance(value, dict) else value
-        table.add_row(name.replace("_", " "), "" if shown in (None, "") else str(shown))
+        table.add_row(name.replace("_", " "), "" if shown in (None, "") else escape(str(shown)))
     _print(table)
 
 

@@ -18,6 +18,7 @@ from scp.cli.signs import EXPORTER, INBOUND, OTHERS, STEWARD, WEB, WRITER, signs
 from scp.config import Config, load, prepare_process
 from scp.config.fields import variable
 from scp.db.writer import run_writer
+from scp.glance import closed
 from scp.metrics import Metrics, declare_node
 from scp.receive import credentials
 from scp.receive.board import Board
@@ -141,7 +142,7 @@ def _work(  # noqa: PLR0913, PLR0917  a process is handed everything at once
         take=intake.take,
         metrics=metrics,
         users=users,
-        closed=partial(build.closed, config),
+        closed=partial(closed, config),
     )
     run_worker(entrances, door, board, slot, renew)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from scp import __version__, build, handover, web
 from scp.cli.output import when
 from scp.config import Config
+from scp.glance import Glance, look
 from scp.outcome import Outcome
 from scp.receive import expiry
 from scp.receive.board import Board, State
@@ -28,7 +29,7 @@ SOON_SECONDS = 30 * 86_400.0
 
 def signs(node: build.Node, board: Board) -> web.Signs:
     """Opens the index, so call it after the fork."""
-    glance, config = build.glance(node.config), node.config
+    glance, config = look(node.config), node.config
     return web.Signs(
         version=__version__,
         recipe=node.plan.digest[:16],
@@ -60,7 +61,7 @@ def token(config: Config) -> str:
     return text
 
 
-def health(board: Board, glance: build.Glance) -> web.Health:
+def health(board: Board, glance: Glance) -> web.Health:
     """Whether the node takes associations, and else why not."""
     if board.state is not State.READY:
         why = "the node is starting" if board.state is State.STARTING else "the node is being shut down"
@@ -95,7 +96,7 @@ def usable(folder: Path) -> bool:
     return True
 
 
-def arrivals(glance: build.Glance) -> list[web.Arrived]:
+def arrivals(glance: Glance) -> list[web.Arrived]:
     """The visits to which something came last."""
     rows = glance.index.listing("recent_visits", most=ARRIVALS)
     return [web.Arrived(row["scan_research_id"], row["state"], row["instances"], row["last_arrival"]) for row in rows]

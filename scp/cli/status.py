@@ -5,6 +5,7 @@ from typing import Any
 from scp import build, handover
 from scp.cli.output import ConfigOption, JsonOption, record, when
 from scp.config import Config, load
+from scp.glance import free_bytes, look
 from scp.store import keys
 
 
@@ -23,7 +24,7 @@ def _glance(config: Config) -> dict[str, Any]:
         **_held(config),
     }
     if config.state.exists() and config.export.exists():
-        glance["free_bytes"] = build.free_bytes(config)
+        glance["free_bytes"] = free_bytes(config)
     if not keys.missing(config.keys) and (private := keys.load(config.keys).private_half) is not None:
         glance["warning"] = f"{private} opens the quarantine; move it to the data-protection officer"
     return glance
@@ -32,7 +33,7 @@ def _glance(config: Config) -> dict[str, Any]:
 def _held(config: Config) -> dict[str, Any]:
     if not config.index_path.exists():
         return {"instances": 0, "visits": {}, "quarantine": {}, "exports": {}}
-    glance = build.glance(config)
+    glance = look(config)
     totals = glance.index.listing("totals")[0]
     return {
         "instances": totals["instances"],

@@ -259,6 +259,7 @@ class Index:
     def forget_sources(self) -> int:
         """Forget the fingerprints of all originals, which a new key makes useless; each is named again by a re-send."""
         with self._engine.write():
+            self._engine.change("forget_volume_sources")
             return self._engine.change("forget_sources")
 
     def forget_quarantine(self, entry: str) -> bool:

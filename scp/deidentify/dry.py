@@ -9,10 +9,11 @@ from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 
 from scp import dictionary
-from scp.dataset import DataSet, Element, read
+from scp.dataset import DataSet, read
 from scp.deidentify.plan import Plan
 from scp.instance import Arrival, Instance, Peer, Subject
 from scp.outcome import Failure, Outcome
+from scp.table import Element
 
 _PREFIX_END, _META_LENGTH_END = 132, 144
 _IMPLICIT = "1.2.840.10008.1.2"

@@ -6,15 +6,16 @@ front of the pixel data and behind it. Pixel data itself is the pixel policy's.
 
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from scp import dictionary
-from scp.dataset import Element, Reader, Span
+from scp.dataset import Reader, Span
 from scp.deidentify.functions.original import Original
-from scp.deidentify.needles import LONG, Kind, Needle, collect, identifying, root
+from scp.deidentify.needles import LONG, Kind, Needle, Recent, collect, identifying, root
 from scp.deidentify.step import Action, Step
 from scp.outcome import Failure, Outcome
+from scp.table import Element
 
 _TEXTS = frozenset({"AE", "AS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"})
 _CODES = "CS"
@@ -35,6 +36,7 @@ class Guard:
     kinds: Mapping[int, Kind]
     constants: frozenset[int]
     dates: frozenset[int]
+    _recent: Recent = field(default_factory=Recent, init=False, repr=False, compare=False)
 
     def check(self, output: bytes, start: int, original: Original) -> None:
         """Raises Failure RESIDUAL, naming both attributes, where the original's own value is in an explicit data set.
@@ -46,7 +48,7 @@ class Guard:
         lower = output.lower()
         table = _Table(output, start)
         roots: dict[bytes, bool] = {}
-        for spelling, needle in collect(self.kinds, original).items():
+        for spelling, needle in collect(self.kinds, original, self._recent).items():
             if needle.kind is Kind.UID:
                 beginning = root(spelling)
                 if (known := roots.get(beginning)) is None:

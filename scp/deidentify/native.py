@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from scp.dataset import PIXEL_DATA, DataSet, Element
+from scp.dataset import PIXEL_DATA, DataSet
 from scp.deidentify import criteria
 from scp.deidentify.labels import Label
 from scp.deidentify.regions import Runs, hidden, withheld
 from scp.instance import Part
+from scp.table import Element
 
 _SAMPLES, _PHOTOMETRIC, _PLANAR, _FRAMES = 0x00280002, 0x00280004, 0x00280006, 0x00280008
 _ROWS, _COLUMNS, _ALLOCATED, _STORED, _HIGH_BIT = 0x00280010, 0x00280011, 0x00280100, 0x00280101, 0x00280102

@@ -1,16 +1,20 @@
 """What identifies one instance, in its own values: the needles that may not be in what leaves."""
 
 import re
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from enum import Enum
-from typing import NamedTuple
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
 
 from scp import charset, dictionary
-from scp.dataset import DataSet, Element
+from scp.dataset import DataSet
 from scp.deidentify import profile
 from scp.deidentify.functions.description import PROTOCOL_WORDS
 from scp.deidentify.functions.original import Original
 from scp.deidentify.step import Action, Step
+
+if TYPE_CHECKING:
+    from scp.table import Element, Shape
 
 LONG = 6
 """Bytes from which on a needle does not stand anywhere by chance; shorter ones are looked for in texts only."""
@@ -35,7 +39,7 @@ _STATIONS = frozenset({0x00081010, 0x00080055, 0x00400001, 0x00400010, 0x0040024
 """Names and AE titles of stations: many a site has left them as the make or model, which is no secret."""
 
 
-class Kind(Enum):
+class Kind(StrEnum):
     """What a value is, which decides how it is taken apart and what counts as the same."""
 
     NAME = "name"
@@ -79,33 +83,61 @@ def identifying(decisions: Mapping[int, Step]) -> Mapping[int, Kind]:
     return found
 
 
-def collect(kinds: Mapping[int, Kind], original: Original) -> Needles:
+class Recent(threading.local):
+    """The spellings of the values of the last instance that a thread has seen, and no longer than the thread lives.
+
+    What follows on an association is nearly always of the same series: most of its values are the same.
+    """
+
+    def __init__(self) -> None:
+        self.charset = b""
+        self.spellings: dict[tuple[Kind, bytes], tuple[bytes, ...]] = {}
+
+
+def collect(kinds: Mapping[int, Kind], original: Original, recent: Recent) -> Needles:
     """Every spelling of the instance's own values of these attributes, at all depths."""
     dataset = original.dataset
-    data = dataset.data
     make = b"\\".join(dataset.value(tag) for tag in _MAKE).lower()
+    characters = dataset.value(charset.TAG)
+    known = recent.spellings if recent.charset == characters else {}
     found: Needles = {}
-    seen: set[tuple[Kind, bytes]] = set()
-    for element in _elements(dataset):
-        kind = kinds.get(element[0])
-        if kind is None:
+    seen: dict[tuple[Kind, bytes], tuple[bytes, ...]] = {}
+    for tag, sent in _sent(dataset, kinds):
+        key = kinds[tag], sent
+        if key in seen:
             continue
-        sent = bytes(data[element[3] : element[4]])
-        if (kind, sent) in seen:
-            continue
-        seen.add((kind, sent))
-        needle = Needle(element[0], kind)
-        for spelling in _spellings(kind, sent, original):
-            if not (element[0] in _STATIONS and spelling in make):
+        spellings = known.get(key)
+        if spellings is None:
+            spellings = tuple(_spellings(*key, original))
+        seen[key] = spellings
+        needle = Needle(tag, key[0])
+        for spelling in spellings:
+            if not (tag in _STATIONS and spelling in make):
                 found.setdefault(spelling, needle)
+    recent.charset, recent.spellings = characters, seen
     return found
 
 
-def _elements(dataset: DataSet) -> Iterator[Element]:
-    yield from dataset.elements
-    for nested in dataset.nested.values():
-        for item in nested.items:
-            yield from item.elements
+def _sent(dataset: DataSet, kinds: Mapping[int, Kind]) -> Iterator[tuple[int, bytes]]:
+    """The values of these attributes at all depths, each with its tag; a layout says where for all its items."""
+    data = dataset.data
+    tables = [dataset.elements]
+    alike: dict[Shape, list[Element]] = {}
+    for held in dataset.nested.values():
+        for item in held.items:
+            if (shape := item.shape) is None:
+                tables.append(item.elements)
+                continue
+            chosen = alike.get(shape)
+            if chosen is None:
+                chosen = alike[shape] = [element for element in shape.everywhere if element[0] in kinds]
+            at = item.start
+            for element in chosen:
+                yield element[0], bytes(data[at + element[3] : at + element[4]])
+    for elements in tables:
+        for element in elements:
+            if element[0] in kinds:
+                yield element[0], bytes(data[element[3] : element[4]])
 
 
 def _spellings(kind: Kind, sent: bytes, original: Original) -> Iterator[bytes]:

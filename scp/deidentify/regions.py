@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from scp.dataset import DataSet, Item, find
+from scp.dataset import DataSet
 from scp.deidentify.labels import ULTRASOUND_REGIONS, Label, Region
 from scp.outcome import Failure, Outcome
+from scp.table import Item, find
 
 Box = tuple[int, int, int, int]
 Runs = tuple[tuple[int, int], ...]

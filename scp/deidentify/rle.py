@@ -10,10 +10,11 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.encoders.base import get_encoder
 from pydicom.uid import RLELossless
 
-from scp.dataset import DataSet, Element, read
+from scp.dataset import DataSet, read
 from scp.deidentify import native
 from scp.deidentify.labels import Label
 from scp.deidentify.regions import hidden, withheld
+from scp.table import Element
 
 _HEADER = struct.Struct("<HH2sHI")
 _UNDEFINED = 0xFFFFFFFF

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from scp import dictionary
-from scp.dataset import Element
 from scp.deidentify.fields import Named
 from scp.deidentify.functions.original import VALUES, Original
 from scp.deidentify.groups import Needle
@@ -13,6 +12,7 @@ from scp.deidentify.splice import Tables
 from scp.deidentify.step import Action, Step
 from scp.deidentify.values import TEXT_VRS
 from scp.dictionary import Attribute
+from scp.table import Element
 
 _SEARCHED = frozenset({*TEXT_VRS, "UN"})
 _STAY = frozenset({0x00080005, 0x00080016, 0x00080018})
@@ -30,7 +30,9 @@ class Search:
 
 def tables(of_plan: Tables, searches: Sequence[Search], original: Original) -> Tables:
     """A plan's tables for this one instance: what was kept and holds a value looked for is decided by the search."""
-    texts = [(element, _text(element, original)) for element in _elements(original) if element.vr in _SEARCHED]
+    texts = [
+        (element, _text(element, original)) for element in original.dataset.everywhere() if element.vr in _SEARCHED
+    ]
     public, private = dict(of_plan.public), dict(of_plan.private)
     for search in searches:
         values = set(_values(search.needles, texts))
@@ -70,13 +72,6 @@ def _names(needle: Needle, tag: int) -> bool:
         return needle.attributes.attribute.tag == tag
     attribute = dictionary.find(tag)
     return attribute is not None and needle.attributes.matches(attribute)
-
-
-def _elements(original: Original) -> Iterator[Element]:
-    yield from original.dataset.elements
-    for nested in original.dataset.nested.values():
-        for item in nested.items:
-            yield from item.elements
 
 
 def _text(element: Element, original: Original) -> str:

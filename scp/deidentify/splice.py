@@ -7,22 +7,17 @@ part of such a slice, so it is neither decoded nor copied.
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
-from struct import Struct
 from typing import NamedTuple
 
 from scp import dictionary
-from scp.dataset import SHORT_VRS, UNDEFINED, DataSet, Element, Item, find, read_unknown
+from scp.dataset import UNDEFINED, DataSet, read_unknown
 from scp.deidentify.functions.original import Original
+from scp.deidentify.repeated import ITEM, ITEM_END, SEQUENCE_END, Cut, Filled, New, Program, Writer, header
 from scp.deidentify.step import Action, Step, keep
 from scp.instance import Part
 from scp.outcome import Failure, Outcome
+from scp.table import Element, Item, Shape, find
 
-_LONG = Struct("<HH2sHI")
-_SHORT = Struct("<HH2sH")
-_ITEM = Struct("<HHI")
-_LONGEST_SHORT = 0xFFFE
-_ITEM_END = _ITEM.pack(0xFFFE, 0xE00D, 0)
-_SEQUENCE_END = _ITEM.pack(0xFFFE, 0xE0DD, 0)
 _PIXEL_REPRESENTATION = 0x00280103
 _PIXELS: Mapping[int, str] = {0x7FE00008: "OF", 0x7FE00009: "OD", 0x7FE00010: "OW"}
 _FIRST_PIXELS, _LAST_PIXELS = min(_PIXELS), max(_PIXELS)
@@ -53,13 +48,15 @@ class Parts(NamedTuple):
 class Splice:
     """The work on one instance: on all of it, or on the part in front of or behind its pixel data."""
 
-    __slots__ = ("_data", "_dataset", "_tables", "original")
+    __slots__ = ("_data", "_dataset", "_programs", "_tables", "_writer", "original")
 
     def __init__(self, tables: Tables, original: Original, dataset: DataSet | None = None) -> None:
         self._tables = tables
         self.original = original
         self._dataset = dataset or original.dataset
         self._data = self._dataset.data
+        self._writer = Writer(tables.public, tables.private_groups, self._data)
+        self._programs: dict[Shape, Program | None] = {}
 
     def behind(self, dataset: DataSet) -> "Splice":
         """The same work on what stands behind the pixel data."""
@@ -102,8 +99,8 @@ class Splice:
         start = stop = 0
         for element in elements:
             tag, vr, at, _, _, end = element
-            step = public.get(tag) or private.get(tag)
-            if step is None:
+            step = public.get(tag)
+            if step is None and (not private or (step := private.get(tag)) is None):
                 continue
             if explicit and vr in step.untouched:
                 if at != stop:
@@ -141,7 +138,7 @@ class Splice:
     def _added(self, tag: int, step: Step) -> list[Part]:
         """A top-level element that is written whether it was sent or not; nothing where there is no value for it."""
         value = self._text(step, self._dataset.value(tag))
-        return [_header(tag, step.vrs[0], len(value)), value] if value else []
+        return [header(tag, step.vrs[0], len(value)), value] if value else []
 
     def _written(self, element: Element, step: Step, level: tuple[Element, ...], within: DataSet) -> list[Part]:
         """What is put in place of an element that cannot be copied as it is."""
@@ -152,7 +149,7 @@ class Splice:
         value = b""
         if step.action is Action.REPLACE:
             value = self._text(step, bytes(self._data[element.value : element.end]))
-        return [_header(element.tag, step.vrs[0], len(value)), value]
+        return [header(element.tag, step.vrs[0], len(value)), value]
 
     def _text(self, step: Step, sent: bytes) -> bytes:
         value = b""
@@ -178,7 +175,7 @@ class Splice:
             return []
         if element.end != element.stop:
             return _contradicting(tag)
-        return [_header(tag, vr, element.end - element.value), self._data[element.value : element.end]]
+        return [header(tag, vr, element.end - element.value), self._data[element.value : element.end]]
 
     def _resolved(self, vrs: tuple[str, ...], level: tuple[Element, ...]) -> str:
         """The one VR of an attribute where the dictionary leaves a choice (PS3.5 A.1, PS3.3 C.7.6.3 and C.11.1)."""
@@ -203,14 +200,39 @@ class Splice:
         inside = DataSet(within.data, nested.explicit, (), within.nested)
         body = b"".join(part for item in nested.items for part in self._item(item, inside))
         if element.end != element.stop:
-            return [_header(element.tag, "SQ", UNDEFINED), body, _SEQUENCE_END]
-        return [_header(element.tag, "SQ", len(body)), body]
+            return [header(element.tag, "SQ", UNDEFINED), body, SEQUENCE_END]
+        return [header(element.tag, "SQ", len(body)), body]
 
     def _item(self, item: Item, inside: DataSet) -> list[Part]:
+        if (shape := item.shape) is not None:
+            if shape not in self._programs:
+                self._programs[shape] = self._writer.program(shape)
+            if program := self._programs[shape]:
+                return self._repeated(program, item.start)
         parts = self._level(item.elements, inside)
         if item.undefined:
-            return [_ITEM.pack(0xFFFE, 0xE000, UNDEFINED), *parts, _ITEM_END]
-        return [_ITEM.pack(0xFFFE, 0xE000, sum(map(len, parts))), *parts]
+            return [ITEM.pack(0xFFFE, 0xE000, UNDEFINED), *parts, ITEM_END]
+        return [ITEM.pack(0xFFFE, 0xE000, sum(map(len, parts))), *parts]
+
+    def _repeated(self, program: Program, at: int) -> list[Part]:
+        """One more of items that are laid out alike; it starts at `at`."""
+        out: list[Part] = []
+        data = self._data
+        for part in program:
+            if isinstance(part, Cut):
+                out.append(data[at + part.start : at + part.stop])
+            elif isinstance(part, New):
+                out.append(part.value)
+            elif isinstance(part, Filled):
+                element, step = part
+                value = self._text(step, bytes(data[at + element.value : at + element.end]))
+                out += (header(element.tag, step.vrs[0], len(value)), value)
+            else:
+                inside = self._repeated(part.inside, at)
+                size = sum(map(len, inside))
+                out.append(header(part.tag, "SQ", size) if part.tag else ITEM.pack(0xFFFE, 0xE000, size))
+                out += inside
+        return out
 
 
 def _unknown(within: DataSet, element: Element) -> DataSet | None:
@@ -239,13 +261,3 @@ def _contradicting(tag: int) -> list[Part]:
     raise Failure(
         Outcome.NOT_DEIDENTIFIED, f"{dictionary.write(tag)} was sent with a VR that contradicts the dictionary"
     )
-
-
-def _header(tag: int, vr: str, length: int) -> bytes:
-    """An explicit header; a value too long for the VR's two bytes of length leaves as UN (PS3.5 6.2.2)."""
-    group, number = tag >> 16, tag & 0xFFFF
-    if vr in SHORT_VRS:
-        if length <= _LONGEST_SHORT:
-            return _SHORT.pack(group, number, vr.encode(), length)
-        vr = "UN"
-    return _LONG.pack(group, number, vr.encode(), 0, length)

@@ -24,7 +24,7 @@ OF_THE_PERSON = ("PatientSex", "PatientAge")
 
 _LABEL = re.compile(r"[A-Za-z0-9]+")
 _ECHO = re.compile(r"volume_e([0-9]+)\.nii\.gz")
-_WHOLE, _PARTLY = (0, 1), (4, 8, 10)  # how dcm2niix ends; 1 is that it has something to say
+_WHOLE, _PARTLY, _NO_IMAGE = (0, 1), (4, 8, 10), 2  # how dcm2niix ends; 1 is that it has something to say
 
 
 class Need(NamedTuple):
@@ -125,10 +125,12 @@ def _volumes(series: Series, work: Path, left: Counter[str]) -> Iterator[Volume]
         os.link(path, source / path.name)
     made, need = convert(source, target, "volume", zipped=True), NEEDS.get(series.place.suffix, Need())
     shutil.rmtree(source)
-    if made.code not in (*_WHOLE, *_PARTLY) or (made.code in _WHOLE and not made.volumes):
+    if made.code not in (*_WHOLE, *_PARTLY, _NO_IMAGE) or (made.code in _WHOLE and not made.volumes):
         raise ExportError(f"dcm2niix made no volume of a series that [bids] places, and ended with {made.code}")
     echoes = [_ECHO.fullmatch(path.name) for path in made.volumes]
-    if made.code in _PARTLY:
+    if made.code == _NO_IMAGE:
+        left["dcm2niix finds no image in it"] += 1  # a report, say
+    elif made.code in _PARTLY:
         left["dcm2niix does not take all of it"] += 1
     elif len(made.volumes) > 1 and not (need.echoes and all(echoes)):
         left["dcm2niix makes several volumes of it"] += 1

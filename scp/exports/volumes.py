@@ -28,7 +28,9 @@ def convert(source: Path, target: Path, name: str, *, zipped: bool) -> Made:
     found = program()
     if found is None:
         raise ExportError("dcm2niix is not installed")
-    command = [found, "-b", "y", "-ba", "y", "-z", "i" if zipped else "n", "-f", name, "-o", str(target), str(source)]
+    # -g first: the defaults that the account may have written for itself could have voxels scaled
+    options = ["-g", "i", "-b", "y", "-ba", "y", "-z", "i" if zipped else "n"]
+    command = [found, *options, "-f", name, "-o", str(target), str(source)]
     try:
         done = subprocess.run(command, capture_output=True, timeout=SECONDS, check=False)  # noqa: S603  our own words
     except subprocess.TimeoutExpired:

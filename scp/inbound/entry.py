@@ -1,6 +1,6 @@
 """One file of what is imported, wherever it lies: known by its position, because its name may be a patient's."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import BinaryIO
@@ -14,7 +14,7 @@ class Aside(Enum):
     The value says whether it counts as in order, and what it means.
     """
 
-    UNKNOWN = (True, "no DICOM: nothing in it begins as a data set does")
+    UNKNOWN = (True, "no DICOM, for nothing in it begins as a data set does, and no volume by its name")
     DICOMDIR = (True, "the directory of a medium, which is no instance")
     TRANSFER_SYNTAX_REFUSED = (False, "a transfer syntax that the front door accepts from nobody")
     TOO_LARGE = (False, "longer than limits.max_instance_bytes, or a ZIP beyond the limits of [inbound]")
@@ -43,7 +43,7 @@ class Entry:
 
     `position` is its place among the files of the import, in sorted order from 1, and within a ZIP that of the entry
     behind it. `parts` are the names of its path below what was given, never shown unless asked for; `aside` is set
-    where there is nothing to open.
+    where there is nothing to open. `beside` a volume are the files of its name, by suffix: they go with it.
     """
 
     position: tuple[int, ...]
@@ -51,6 +51,7 @@ class Entry:
     size: int
     open: Callable[[], BinaryIO] = field(repr=False)
     aside: Aside | None = None
+    beside: Mapping[str, "Entry"] = field(default_factory=dict, repr=False)
 
     def at(self, *position: int) -> "Entry":
         """The same at its place."""

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from scp.bounds import Bounds
-from scp.dataset import DataSet, Item, find, read
+from scp.dataset import DataSet, read
 from scp.inbound import part10
 from scp.inbound.entry import Parts
 from scp.outcome import Failure
+from scp.table import Item, find
 
 NAME: Final = "dicomdir"
 _RECORDS: Final = 0x00041220

@@ -2,16 +2,18 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import BinaryIO, Final, NamedTuple
 
 from scp.bounds import Bounds
 from scp.config import Inbound, Limits
 from scp.inbound import archive, part10
 from scp.inbound.entry import Aside, Entry
-from scp.inbound.tree import selected
+from scp.inbound.tree import selected, together
 from scp.instance import Arrival, Broken, Peer, Rest
 from scp.outcome import Outcome
 from scp.receive.negotiation import STORAGE_CLASSES, TRANSFER_SYNTAXES
+from scp.volumes import File, Volume, stem
 
 _PIECE: Final = 262_144
 _ENDS: Final = frozenset({Outcome.STORAGE_FAULT, Outcome.OUT_OF_RESOURCES})  # the next file would fare no better
@@ -46,6 +48,7 @@ class Import:
     limits: Limits
     bounds: Bounds
     inbound: Inbound = field(default_factory=Inbound)
+    take_volume: Callable[[Volume], Outcome] | None = None
 
     def answers(self, entry: Entry) -> Iterator[Answer]:
         """What became of a file, or of each entry of a ZIP; what cannot be read to its end leaves nothing behind."""
@@ -53,6 +56,9 @@ class Import:
             yield Answer(entry, entry.aside)
             return
         try:
+            if self.take_volume and stem(entry.parts[-1]):
+                yield Answer(entry, self._volume(entry, self.take_volume))
+                return
             with entry.open() as file:
                 start = _upto(file, part10.MOST)
                 if len(entry.position) == 1 and start.startswith(archive.SIGNATURES):
@@ -69,7 +75,7 @@ class Import:
         except archive.Beyond:
             yield Answer(entry, Aside.TOO_LARGE)
             return
-        for number, member in enumerate(selected(members, self.bounds), 1):
+        for number, member in enumerate(selected(together(members), self.bounds), 1):
             yield from self.answers(member.at(*entry.position, number))
 
     def _taken(self, entry: Entry, start: bytes, file: BinaryIO) -> Outcome | Aside:
@@ -86,6 +92,15 @@ class Import:
             return Aside.TOO_LARGE
         return self.take(self._arrival(head, start, file))
 
+    def _volume(self, entry: Entry, take: Callable[[Volume], Outcome]) -> Outcome | Aside:
+        """A file that is a volume's by its name, whatever it holds."""
+        if any(one.aside for one in (entry, *entry.beside.values())):
+            return Aside.UNREADABLE
+        if entry.size > self.limits.max_instance_bytes:
+            return Aside.TOO_LARGE
+        beside = {suffix: _file(one) for suffix, one in entry.beside.items()}
+        return take(Volume(self.peer, entry.parts, _file(entry), beside))
+
     def _arrival(self, head: part10.Head, start: bytes, file: BinaryIO) -> Arrival:
         data = bytearray(memoryview(start)[head.begins :])
         data += _upto(file, max(0, self.limits.stream_bytes + 1 - len(data)))
@@ -99,6 +114,28 @@ class Import:
             data=data,
             rest=None if whole else Rest(_pieces(file, self.limits.max_instance_bytes - len(data))),
         )
+
+
+class _Reading:
+    """A file of a volume's; one that cannot be read on is to the walk as an association that ends."""
+
+    def __init__(self, entry: Entry) -> None:
+        try:
+            self._file = entry.open()
+        except archive.DAMAGED as error:
+            raise Broken(error) from None
+        self.close = self._file.close
+
+    def read(self, size: int = -1) -> bytes:
+        """Raises Broken."""
+        try:
+            return self._file.read(size)
+        except archive.DAMAGED as error:
+            raise Broken(error) from None
+
+
+def _file(entry: Entry) -> File:
+    return File(entry.size, partial(_Reading, entry))
 
 
 def _upto(file: BinaryIO, most: int) -> bytes:

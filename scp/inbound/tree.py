@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -9,6 +10,7 @@ from typing import BinaryIO
 from scp.bounds import Bounds
 from scp.inbound import archive, media
 from scp.inbound.entry import Aside, Entry, Parts, nothing
+from scp.volumes import BESIDE, stem
 
 
 def entries(paths: Sequence[Path], bounds: Bounds) -> list[Entry]:
@@ -25,7 +27,18 @@ def entries(paths: Sequence[Path], bounds: Bounds) -> list[Entry]:
 
 def files(path: Path) -> list[Entry]:
     """The files below a path in sorted order, without positions; raises OSError."""
-    return [_entry(file, parts) for file, parts in _files(path)]
+    return together([_entry(file, parts) for file, parts in _files(path)])
+
+
+def together(found: Sequence[Entry]) -> list[Entry]:
+    """The same with each volume's sidecar and tables at it: they are one, and taken with it."""
+    by_parts = {one.parts: one for one in found}
+    volumes: dict[Parts, Entry] = {}
+    for one in found:
+        if name := stem(one.parts[-1]):
+            beside = {suffix: by_parts.pop((*one.parts[:-1], name + suffix), None) for suffix in BESIDE}
+            volumes[one.parts] = replace(one, beside={suffix: of for suffix, of in beside.items() if of is not None})
+    return [volumes.get(one.parts, one) for one in found if one.parts in by_parts]
 
 
 def selected(found: Sequence[Entry], bounds: Bounds) -> list[Entry]:

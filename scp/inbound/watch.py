@@ -1,13 +1,14 @@
 """A watched folder: what is put into `in/` is taken once it lies still, and goes where its answer sends it.
 
 The folders are called as the hospitals' earlier tool called them: `in/`, `quarantine/dicom/`, `quarantine/unknown/`,
-and `done/` for originals that are kept. All of them hold originals, under the names that they were given.
+and `done/` for originals that are kept. All of them hold originals, under the names that they were given, unless they
+are sealed.
 """
 
 import os
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -16,7 +17,7 @@ from scp import log
 from scp.inbound.entry import Aside, Entry
 from scp.inbound.run import Answer, Import
 from scp.inbound.tree import files
-from scp.outcome import Outcome
+from scp.outcome import Failure, Outcome
 from scp.stop import Stopping
 
 IN, DONE, REFUSED, UNKNOWN = Path("in"), Path("done"), Path("quarantine/dicom"), Path("quarantine/unknown")
@@ -38,6 +39,8 @@ class _Seen(NamedTuple):
 class Watch:
     """Goes round in a process of its own; `after` says whether originals that were taken are kept in `done/`.
 
+    With `seal` nothing is kept in the clear: what was taken goes, and the rest is sealed into quarantine/.
+
     A file has to have one size and one time of change for `settle_seconds`. What is stored is durable before its
     original is moved, so a crash between the two is a re-send: it is answered `unchanged`.
     """
@@ -47,6 +50,7 @@ class Watch:
     settle_seconds: float
     after: Literal["keep", "remove"] = "keep"
     now: Callable[[], float] = time.monotonic
+    seal: Callable[[str, Path, Entry, str], None] | None = None
     _seen: dict[Path, _Seen] = field(default_factory=dict, init=False)
 
     def loop(self, stop: Stopping, alive: Callable[[], None]) -> None:
@@ -66,7 +70,11 @@ class Watch:
             results = {answer.result for answer in answers}
             if Outcome.STORAGE_FAULT in results:
                 return False
-            self._put_away(entry, answers)
+            try:
+                self._put_away(entry, answers)
+            except Failure as failure:
+                _logger.error("file_not_sealed", outcome=failure.outcome.label, why=failure.why)
+                return failure.outcome is not Outcome.STORAGE_FAULT
             if Outcome.OUT_OF_RESOURCES in results:
                 break  # the next one would fare no better
         return True
@@ -81,40 +89,55 @@ class Watch:
             return []
         self._seen = {}
         for number, entry in enumerate(found, 1):
-            path = self._path(entry)
-            before, here = seen.get(path), _look(path)
-            if here is None or any(part.startswith(".") for part in entry.parts):
-                continue
-            same = before is not None and before[:2] == here
-            self._seen[path] = before if same and before else _Seen(*here, now)
-            if same and before and now - before.since >= self.settle_seconds:
+            lies = [self._lies_still(one, seen, now) for one in (entry, *entry.beside.values())]
+            if all(lies):
                 still.append(entry.at(number))
         return still
+
+    def _lies_still(self, entry: Entry, seen: Mapping[Path, _Seen], now: float) -> bool:
+        """Whether a file has been as it is for `settle_seconds`; writes down how it is."""
+        path = self._path(entry)
+        before, here = seen.get(path), _look(path)
+        if here is None or any(part.startswith(".") for part in entry.parts):
+            return False
+        same = before is not None and before[:2] == here
+        self._seen[path] = before if same and before else _Seen(*here, now)
+        return bool(same and before and now - before.since >= self.settle_seconds)
 
     def _path(self, entry: Entry) -> Path:
         return self.root.joinpath(IN, *entry.parts)
 
     def _put_away(self, entry: Entry, answers: Sequence[Answer]) -> None:
-        path = self._path(entry)
-        seen = self._seen.pop(path)
         where = goes(answers)
-        if where == IN or _look(path) != seen[:2]:
-            return  # or it went on growing: it is looked at anew
+        whole = (entry, *entry.beside.values())
+        seen = {path: self._seen.pop(path) for path in map(self._path, whole)}
+        if where == IN or any(_look(path) != before[:2] for path, before in seen.items()):
+            return  # or one went on growing: it is looked at anew
         for label in sorted({answer.result.label for answer in answers if not answer.fine}):
             _logger.warning("file_refused", result=label)
+        held = any(answer.result in _NOTHING for answer in answers)  # what only this file has
+        if where == DONE and (self.seal or self.after == "remove"):
+            where = None if not held else UNKNOWN if self.seal else DONE
+        why = ", ".join(sorted({answer.result.label for answer in answers}))
+        for one in whole:  # a volume first: what is beside it says nothing alone, but it without them is another
+            self._put(one, where, why)
+
+    def _put(self, entry: Entry, where: Path | None, why: str) -> None:
+        path = self._path(entry)
         try:
-            held = any(answer.result in _NOTHING for answer in answers)  # what only this file has
-            if where is None or (where == DONE and self.after == "remove" and not held):
+            if where is None:
                 path.unlink()
+            elif self.seal:
+                self.seal(where.name, path, entry, why)
             else:
                 _move(path, self.root.joinpath(where, *entry.parts))
         except OSError as error:
             _logger.error("file_not_moved", error=type(error).__name__)
 
 
-def prepare(root: Path) -> None:
-    """Make the folders that are missing below `root`; raises OSError."""
-    for folder in (IN, DONE, REFUSED, UNKNOWN):
+def prepare(root: Path, *, sealed: bool = False) -> None:
+    """Make the folders that are missing below `root`, without `done/` where all is sealed; raises OSError."""
+    for folder in (IN, REFUSED, UNKNOWN) if sealed else (IN, DONE, REFUSED, UNKNOWN):
         (root / folder).mkdir(mode=0o770 if folder == IN else 0o700, parents=True, exist_ok=True)
 
 

@@ -6,6 +6,7 @@ register     which titles are associated with the node, in memory shared by all
 worker       one process: accepts, one thread an association, caps
 guests       how many are in, of each kind
 budget       how many bytes of data sets are in memory
+patience     what is dear to read waits in proportion
 wire         one connection: exact counts, absolute deadlines, lengths checked before anything is read
 tls          contexts, ciphers, and what a peer's certificate proves
 credentials  what peers prove themselves with, as configured

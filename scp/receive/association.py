@@ -10,6 +10,7 @@ from scp.receive import commands, messages, negotiation, storage, tls
 from scp.receive.budget import Budget
 from scp.receive.commands import Command, Field
 from scp.receive.messages import Finished, Messages
+from scp.receive.patience import Patience
 from scp.receive.wire import GRACE_SECONDS, PDU, Overdue, ProtocolError, Reason, Wire
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class Host(Protocol):
     """The worker as its associations see it."""
 
     budget: Budget
+    patience: Patience
 
     def is_leaving(self) -> bool:
         """Whether no association may begin any more."""
@@ -110,7 +112,9 @@ class Association:
         if kind == PDU.ABORT:
             self._end("aborted", "by the peer")
             return None
-        request = self._admit(negotiation.read(bytes(body), self._address, tls.proven(self._wire.session)))
+        with self._host.patience.reading(len(body), artim):
+            read = negotiation.read(bytes(body), self._address, tls.proven(self._wire.session))
+        request = self._admit(read)
         if isinstance(request, Rejection):
             self._reject(request)
             return None

@@ -39,6 +39,11 @@ class Reports:
         path = self.path(delivery)
         return json.loads(path.read_bytes()) if path.exists() else None
 
+    def descriptions(self) -> set[str]:
+        """What series are called in all reports there are."""
+        found = (json.loads(path.read_bytes()) for path in self.folder.glob("*.json"))
+        return {series["description"] for report in found for series in report["series"]}
+
     def path(self, delivery: Delivery) -> Path:
         """The file of a delivery's report."""
         return self.folder / f"{delivery.folder}.json"

@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from pathlib import Path
 
@@ -33,8 +33,10 @@ class Quarantine:
             temporary.unlink()
         files.sync_folder(self.root.parent)
 
-    def seal(self, arrival: Arrival, failure: Failure, original: Iterable[Part]) -> str:
+    def seal(self, arrival: Arrival, failure: Failure, original: Iterable[Part], name: str = "") -> str:
         """Seal an original durably, piece by piece as it is given, and return its random id.
+
+        `name` is that of the file that it came as, for the officer, who alone reads it.
 
         Raises Failure when the disk will not, and Broken when the association ends before the original is all there;
         nothing is left then.
@@ -49,17 +51,21 @@ class Quarantine:
             "sop_class_uid": arrival.sop_class_uid,
             "sop_instance_uid": arrival.sop_instance_uid,
             "transfer_syntax": arrival.transfer_syntax,
-        }
+        } | ({"name": name} if name else {})
+        self.put(failure.outcome.label, entry, head, original)
+        return entry
+
+    def put(self, place: str, entry: str, head: Mapping[str, object], original: Iterable[Part]) -> None:
+        """Seal what `head` says and an original as `<place>/<entry>.age`, durably; raises as `seal`."""
         clear = _Pieces(chain((json.dumps(head).encode() + b"\n",), original))
         with files.answerable("a quarantined original"):
-            folder = self._folder(failure.outcome.label)
+            folder = self._folder(place)
             try:
                 with files.temporary(folder) as file:
                     self._encrypt(clear, _Sealed(file))
                     file.place(folder, f"{entry}.age", b"")
             finally:
                 os.close(folder)
-        return entry
 
     def _encrypt(self, clear: "_Pieces", sealed: "_Sealed") -> None:
         """Raises what went wrong on either side as it was: age makes a text of it, or swallows it at the very end."""

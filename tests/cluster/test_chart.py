@@ -155,6 +155,18 @@ def test_volumes_and_mounts_belong_together(documents):
     assert {"state", "export"} <= mounted
 
 
+def test_a_folder_is_watched_where_a_claim_is_named(rendering, tmp_path):
+    documents = rendering.render(rendering.values("existing-secret"))
+    config = configuration(documents, tmp_path)
+    assert (config.inbound.after, config.inbound.settle_seconds) == ("remove", 30.0)
+    assert {"name": "inbound", "mountPath": config.inbound.folder} in node(documents)["volumeMounts"]
+    (volume,) = [volume for volume in pod(documents)["volumes"] if volume["name"] == "inbound"]
+    assert volume["persistentVolumeClaim"] == {"claimName": "research-files"}
+    without = rendering.render()
+    assert not configuration(without, tmp_path).inbound.folder
+    assert "inbound" not in {mount["name"] for mount in node(without)["volumeMounts"]}
+
+
 def test_claims_outlive_the_release(documents):
     policy = documents["StatefulSet", "cloakroom"]["spec"]["persistentVolumeClaimRetentionPolicy"]
     assert policy == {"whenDeleted": "Retain", "whenScaled": "Retain"}
@@ -261,6 +273,7 @@ def test_the_hook_of_a_node_without_plain_port_asks_its_status_only(rendering):
         ({"drainSeconds": 0}, "drainSeconds"),
         ({"image": {"digest": "sha256:1"}}, "digest"),
         ({"visits": {"layout": "bids"}}, "layout"),
+        ({"inbound": {"after": "forget"}}, "after"),
         ({"replicas": 2}, "replicas"),
         ({"tls": {"enabled": True}}, "tls.existingSecret"),
         ({"tls": {"plainPort": False}}, "no port is left"),

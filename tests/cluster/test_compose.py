@@ -22,7 +22,12 @@ def compose(rendering):
 def test_its_services_and_volumes(compose):
     assert set(compose) == {"services", "volumes"}
     assert set(compose["services"]) == set(SERVICES)
-    named = {volume.split(":")[0] for service in compose["services"].values() for volume in service["volumes"]}
+    plain = [
+        re.sub(r"\$\{\w+:-(.*?)\}", r"\1", volume)
+        for each in compose["services"].values()
+        for volume in each["volumes"]
+    ]
+    named = {volume.split(":")[0] for volume in plain}
     assert {name for name in named if not name.startswith(".")} == set(compose["volumes"])
 
 
@@ -55,6 +60,8 @@ def test_the_variables_are_settings_of_the_node(compose):
     plain = {name: re.sub(r"\$\{\w+:-(.*)\}", r"\1", value) for name, value in given.items()}
     config = load(environ=plain)
     assert (config.ae_title, config.host, config.peers) == ("CLOAKROOM", plain["CLOAKROOM_HOST"], ())
+    mounted = {volume.rpartition(":")[2] for volume in compose["services"]["node"]["volumes"]}
+    assert config.inbound.folder in mounted
 
 
 def test_the_node_gets_the_time_its_drain_takes(compose):

@@ -177,3 +177,13 @@ def test_a_state_that_is_open_to_everybody(tmp_path):
     (tmp_path / "state").chmod(0o755)
     found = next(doctor._folders(Config(state=tmp_path / "state", export=tmp_path / "export")))
     assert (found.mark, found.remedy) == (Mark.LOOK, f"chmod 0750 {tmp_path / 'state'}")
+
+
+@pytest.mark.parametrize("settings", [{"exports": ("bids",)}, {"exports": ("nifti",)}])
+def test_a_missing_dcm2niix_is_said_where_an_export_needs_it(tmp_path, monkeypatch, settings):
+    monkeypatch.setattr("scp.handover.program", lambda: None)
+    config = Config(state=tmp_path / "state", export=tmp_path / "export", **settings)
+    (found,) = doctor._handover(config)
+    assert (found.mark, found.says) == (Mark.WRONG, "exports: dcm2niix is not installed (pip install dcm2niix)")
+    (found,) = doctor._handover(config.model_copy(update={"exports": ("catalog",)}))
+    assert found.mark is Mark.GOOD

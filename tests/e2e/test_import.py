@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from factories import encode, mr, needles
 from media import dicomdir, laid, packed, saved
+from niftis import packed as nifti
+from niftis import volume
 from pydicom.uid import ImplicitVRLittleEndian
 from running import Node, wait
 
@@ -101,6 +103,41 @@ def test_pushed_and_imported_it_is_the_same_instance(node, folder):
     results = summary(node.command("import", str(folder / "2.zip"), "--json", check=False))["results"]
     assert sum(results.values()) == 1
     assert len(node.instances()) == 1
+
+
+def test_a_bids_tree_goes_into_the_volumes_tree_and_nobody_is_named(idle, folder):
+    whose = b'{"PatientID": "QzDoe77", "PatientName": "QzDoe^John", "EchoTime": 0.01}'
+    files = {
+        "dataset_description.json": b"{}",
+        "sub-QzDoe77/ses-QzBase/anat/sub-QzDoe77_ses-QzBase_T1w.nii.gz": nifti(volume()),
+        "sub-QzDoe77/ses-QzBase/anat/sub-QzDoe77_ses-QzBase_T1w.json": whose,
+        "sub-QzDoe77/ses-QzBase/dwi/sub-QzDoe77_ses-QzBase_dwi.nii": volume(version=2, order=">"),
+        "sub-QzDoe77/ses-QzBase/dwi/sub-QzDoe77_ses-QzBase_dwi.bval": b"0 1000",
+        f"{NAME}.nii": volume(),
+        "image": saved(image(1, PatientID="QzDoe77")),
+    }
+    laid(files, folder)
+    idle.settings["inbound__issuer"] = str(image(1).IssuerOfPatientID)
+    done = idle.command("import", str(folder), "--json", check=False)
+    assert summary(done) == {
+        "files": 5,
+        "results": {"stored": 3, "unidentified": 1, "unknown": 1},
+        "refused": [{"file": "1", "result": "unidentified"}],
+        "ended_at": None,
+    }
+    again = idle.command("import", str(folder), "--json", check=False)
+    assert summary(again)["results"] == {"unchanged": 3, "unidentified": 1, "unknown": 1}
+    made = sorted(path for path in idle.export.glob("NIFTI/*/*/*/*"))
+    assert sorted(path.name.partition(".")[2] for path in made) == ["bval", "json", "json", "nii", "nii.gz", "ready"]
+    assert len({path.parent for path in made}) == 1
+    pseudonyms = {json.loads(path.read_text())["PatientID"] for path in made if path.suffix == ".json"}
+    assert pseudonyms == {visit["pseudonym"] for visit in json.loads(idle.command("visit", "list", "--json").stdout)}
+    idle.log.write_text(done.stdout + done.stderr)
+    kept = b"".join(path.encode() + data for path, data in idle.clear().items() if not path.endswith(".age"))
+    assert not [word for word in (b"QzDoe", b"QzBase", b"QzDOE", NAME.encode()) if word in kept]
+    sealed = json.loads(idle.command("quarantine", "list", "--json").stdout)
+    assert [one["outcome"] for one in sealed] == ["unidentified"]
+    assert idle.command("verify").returncode == 0
 
 
 def test_a_large_file_streams(idle, folder):

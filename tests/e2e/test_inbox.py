@@ -7,6 +7,7 @@ import signal
 import pytest
 from factories import mr, needles
 from media import laid, packed, saved
+from niftis import volume
 from running import Node, wait
 
 NAME = "QzDOE^JANE"
@@ -44,6 +45,33 @@ def test_everything_put_there_goes_where_it_belongs(node):
     assert not [needle for needle in (*needles(), NAME.encode()) if needle in kept]
     assert len({file.parent for file in files}) == 1
     assert node.command("verify").returncode == 0
+
+
+def test_volumes_are_put_away_with_what_lies_beside_them(node):
+    root = node.folder / "anonymiser"
+    laid({"in/s/sub-QzDoe77_T1w.nii": volume(), "in/s/sub-QzDoe77_T1w.json": b"{}", "in/scan.nii": volume()}, root)
+    done = ["done/s/sub-QzDoe77_T1w.json", "done/s/sub-QzDoe77_T1w.nii"]
+    wait(lambda: lying(node) == done, "all are put away")
+    assert len(list(node.export.glob("NIFTI/*/*/*/*.nii"))) == 1
+    assert node.metric('cloakroom_instances_total{outcome="unidentified"}') == 1
+    kept = b"".join(path.encode() + data for path, data in node.clear().items() if not path.endswith(".age"))
+    assert b"QzDoe" not in kept
+
+
+def test_in_the_earlier_folders_nothing_lies_in_the_clear(tmp_path):
+    root = tmp_path / "anonymiser"
+    settings = {"inbound__folder": root, "inbound__settle_seconds": 0.2, "inbound__layout": "fedehr"}
+    node = Node(tmp_path, **settings, export=root / "out")
+    node.start()
+    try:
+        laid({f"in/{NAME}/1": saved(image(1)), f"in/{NAME}.txt": b"text of QzDOE"}, root)
+        wait(lambda: len(list(root.glob("out/DICOM/*/*/*/*.dcm"))) == 1, "it is published")
+        wait(lambda: not [path for path in (root / "in").rglob("*") if path.is_file()], "all are put away")
+        kept = [path for path in root.rglob("*") if path.is_file()]
+        assert not [path for path in kept if b"QzDOE" in path.read_bytes() or "QzDOE" in path.name]
+        assert [path.parent.name for path in kept if path.suffix == ".age"] == ["unknown"]
+    finally:
+        assert node.stop() == 0
 
 
 def test_killed_it_begins_again_and_nothing_is_doubled(node):

@@ -1,5 +1,6 @@
 """The residual guard: what a recipe forgot of an instance's own values does not leave, and nothing else is held up."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +14,11 @@ from test_sample_files import GOOD
 from test_sample_files import instance as sample
 
 from scp import dictionary
+from scp.deidentify import needles
 from scp.deidentify.compile import Policy
 from scp.deidentify.compile import compile as compile_plan
 from scp.deidentify.functions.original import Original
-from scp.deidentify.needles import Kind, collect, identifying
+from scp.deidentify.needles import Kind, Needles, Recent, collect, identifying
 from scp.deidentify.plan import Plan
 from scp.deidentify.recipe import RecipeError, find, load
 from scp.deidentify.recipe import read as read_recipe
@@ -272,11 +274,59 @@ def test_any_family_name_is_found_in_any_text(family: str, case: Callable[[str],
     data = element(0x00100010, "PN", f"{family}^X")
     syntax = "1.2.840.10008.1.2.1" if vrs else "1.2.840.10008.1.2"
     original = Original(instance(data, syntax).dataset, SUBJECT, {})
-    if family.lower().encode() not in collect(guard.kinds, original):
+    if family.lower().encode() not in collect(guard.kinds, original, Recent()):
         return  # a maker's name or a protocol word
     with pytest.raises(Failure):
         guard.check(explicit(SEQUENCE_NAME, "LT", text), 0, original)
     guard.check(explicit(SEQUENCE_NAME, "LT", "nothing of it"), 0, original)
+
+
+def test_spellings_are_remembered_from_one_instance_to_the_next_and_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = PLANS["research-mri"]._guard.kinds
+    taken_apart = []
+    spell = needles._spellings
+
+    def spelled(kind: Kind, sent: bytes, original: Original) -> list[bytes]:
+        taken_apart.append(sent)
+        return list(spell(kind, sent, original))
+
+    monkeypatch.setattr(needles, "_spellings", spelled)
+
+    def collected(recent: Recent, *names: bytes, charset: str = "ISO_IR 192") -> Needles:
+        elements = [explicit(0x00080005, "CS", charset)] * bool(charset)
+        elements += [explicit(tag, "PN", name) for tag, name in zip((0x00100010, 0x00101001), names, strict=False)]
+        original = Original(instance(b"".join(elements)).dataset, SUBJECT, {})
+        found = collect(kinds, original, recent)
+        assert found == collect(kinds, original, Recent())
+        taken_apart[len(taken_apart) - len(names) :] = []  # what the fresh one did
+        return found
+
+    recent = Recent()
+    yamada = "山田^太郎 ".encode()
+    assert collected(recent, yamada)
+    assert taken_apart == [yamada]
+    collected(recent, yamada, b"QWERTZ^ANNA ")
+    assert taken_apart == [yamada, b"QWERTZ^ANNA "]
+    collected(recent, b"QWERTZ^ANNA ")
+    assert [key[1] for key in recent.spellings] == [b"QWERTZ^ANNA "]  # of the one before nothing is left
+    other = collected(recent, b"QWERTZ^ANNA ", charset="ISO_IR 100")
+    assert len(taken_apart) == 3  # the same bytes may be other characters
+    assert b"qwertz" in other
+    collected(recent, yamada, charset="")
+    collected(recent, yamada)
+    assert taken_apart[3:] == [yamada, yamada]
+
+
+def test_a_thread_knows_nothing_of_what_another_one_saw() -> None:
+    guard = PLANS["research-mri"]._guard
+    original = Original(instance(explicit(0x00100010, "PN", "QWERTZ^ANNA ")).dataset, SUBJECT, {})
+    guard.check(explicit(SEQUENCE_NAME, "LT", "nothing of it"), 0, original)
+    assert guard._recent.spellings
+    seen = []
+    thread = threading.Thread(target=lambda: seen.append(dict(guard._recent.spellings)))
+    thread.start()
+    thread.join()
+    assert seen == [{}]
 
 
 def test_ideographic_and_phonetic_groups(lax: Plan) -> None:

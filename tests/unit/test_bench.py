@@ -2,15 +2,16 @@
 
 import os
 import socket
+import ssl
 import struct
 import threading
 
 import pydicom
 import pytest
 
-from bench import cells, deidentify, machine, processes, report, sender, steward, wire, workloads
+from bench import cells, deidentify, files, machine, processes, report, scraping, sender, steward, wire, workloads
 from bench.cells import CELLS
-from bench.hostile import Verdict, summary
+from bench.hostile import Verdict, secure, summary
 from bench.hostile.attack import Attack, nested
 from bench.hostile.attacks import ATTACKS
 from bench.hostile.before import many_contexts
@@ -61,6 +62,17 @@ def test_a_store_is_cut_into_pdus_that_the_receiver_takes(max_pdu):
     assert lasts == [0] * (len(lasts) - 1) + [wire.LAST]
 
 
+@pytest.mark.parametrize("first", files.Rates._fields)
+def test_files_are_taken_in_both_ways_by_nodes_of_their_own(tmp_path, first):
+    workload = workloads.make(small("tiny"), tmp_path / "workload", count=12, files=True)
+    rates = files.run(workload, tmp_path / "run", first=first)
+    assert min(rates) > 0
+    for way in files.Rates._fields:
+        assert len(list((tmp_path / "run" / way / "export").rglob("*.dcm"))) == 12
+    (target,) = [target for target in TARGETS if target.cell == "files"]
+    assert target.reached({("files", "cloakroom", "share"): 0.79}) == (0.79, False)
+
+
 def test_everything_is_sent_however_little_the_socket_takes():
     ours, theirs = socket.socketpair()
     data = os.urandom(3_000_000)
@@ -109,7 +121,7 @@ def test_every_run_and_target_names_what_there_is():
     names = {cell.name for cell in CELLS}
     assert len(names) == len(CELLS)
     assert all(set(cell.receivers) <= set(BY_NAME) for cell in CELLS)
-    assert {target.cell for target in TARGETS} <= names | {"idle", "hostile", "steward"}
+    assert {target.cell for target in TARGETS} <= names | {"files", "idle", "scraping", "steward", "hostile"}
     receivers = {cell.name: set(cell.receivers) for cell in CELLS}
     for target in TARGETS:
         if target.peer:
@@ -152,6 +164,15 @@ def verdict(**changes):
     return Verdict(**{**values, "in_time": True, **changes})
 
 
+def test_windows_with_and_without_scrapes_are_told_apart():
+    window = scraping.WINDOW
+    without = [100.0 + window * (0.1 + 0.01 * number) for number in range(50)]
+    scraped = [at + window for at in without[:40]]
+    outside = [99.0, 100.0 + 2 * window + 0.1]
+    assert scraping.kept([*without, *scraped, *outside], 100.0, 1) == 0.8
+    assert scraping.kept([], 100.0, 1) == 0.0
+
+
 def test_an_attack_is_held_only_at_nobodys_cost():
     assert verdict().held
     assert not verdict(kept=0.89).held
@@ -169,6 +190,26 @@ def test_there_are_attacks_enough_and_each_is_finite_to_build():
         first = next(iter(attack.pieces()), b"")
         assert len(first) <= 16 * 2**20
         assert attack.ends
+
+
+def test_a_node_starts_with_what_the_attacks_on_tls_are_given(tmp_path):
+    given = secure.settings(tmp_path / "tls", 12762)
+    assert given["tls__port"] == 12762
+    assert given["tls__key"].stat().st_mode & 0o077 == 0
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(given["tls__certificate"], given["tls__key"])
+    here, there = ssl.MemoryBIO(), ssl.MemoryBIO()
+    here.write(secure.hello())
+    server = context.wrap_bio(here, there, server_side=True)
+    with pytest.raises(ssl.SSLWantReadError):  # it has answered, and waits for the client's part
+        server.do_handshake()
+    assert there.pending > 500
+
+
+def test_half_a_hello_is_none():
+    half = next(next(one for one in ATTACKS if one.name == "tls-half-hello").pieces())
+    assert secure.hello().startswith(b"\x16\x03\x01")
+    assert len(half) == len(secure.hello()) // 2
 
 
 def test_the_long_request_is_a_request():

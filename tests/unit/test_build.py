@@ -9,7 +9,8 @@ from scp import build
 from scp.bounds import Bounds
 from scp.config import Config
 from scp.deidentify.recipe import RecipeError
-from scp.outcome import Failure, Outcome
+from scp.glance import look
+from scp.outcome import Outcome
 from scp.state import State
 from scp.store import keys
 from scp.store.keys import KeyFileError
@@ -115,7 +116,7 @@ def test_the_parts_work_together(node, config):
     with writing(config.index_path, config.index_socket):
         assert intake.take(arrival(mr())) is Outcome.STORED
         assert intake.take(arrival(mr(BurnedInAnnotation="YES", SOPInstanceUID="2.25.9"))) is Outcome.BURNED_IN
-    glance = build.glance(config)
+    glance = look(config)
     assert glance.visits() == {"receiving": 1}
     assert glance.quarantined() == {"burned_in": 1}
     assert glance.quarantine_bytes() > 100
@@ -124,22 +125,6 @@ def test_the_parts_work_together(node, config):
     (visit,) = glance.index.listing("visits")
     assert build.steward(config, metrics()).publish_now(visit["scan_research_id"]) is State.PUBLISHED
     assert glance.visits_in_every_state() == {state.label: int(state is State.PUBLISHED) for state in State}
-
-
-def test_troubles_are_named(node, config, monkeypatch):
-    full = config.model_copy(update={"min_free_bytes": 2**60})
-    assert build.glance(full).troubles() == ["the disk is filled up to min_free_bytes"]
-
-    def broken(*_args, **_options):
-        raise Failure(Outcome.STORAGE_FAULT, "no")
-
-    def gone(_config):
-        raise FileNotFoundError
-
-    glance = build.glance(config)
-    monkeypatch.setattr(type(glance.index), "listing", broken)
-    monkeypatch.setattr(build, "free_bytes", gone)
-    assert glance.troubles() == ["the index does not answer", "a disk does not say how much room it has"]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from scp import cli
 from scp.build import StartError
+from scp.cli.output import listing, record
 from scp.config import ConfigError
 from scp.outcome import Failure, Outcome
 
@@ -85,3 +86,11 @@ def test_broken_configurations_are_refused_by_the_command(name, monkeypatch, cap
         cli.main()
     assert caught.value.code == 2
     assert (folder / name).with_suffix(".expected").read_text().strip() in capsys.readouterr().err
+
+
+def test_what_stands_in_brackets_is_printed_and_is_no_markup(capsys):
+    listing([{"why": "no place in [bids]", "n": 1}], ["why", "n"], as_json=False, nothing="")
+    record({"why": "[red] is not in [protocols]"}, as_json=False)
+    said = capsys.readouterr().out
+    assert "no place in [bids]" in said
+    assert "[red] is not in [protocols]" in said

@@ -107,7 +107,9 @@ dcm2niix = "quarantine"
 folder = "anonymiser"
 settle_seconds = 1.0
 after = "remove"
+layout = "fedehr"
 ae_title = "DISC"
+issuer = "COHORT-7"
 max_zip_entries = 7
 max_zip_bytes = 8
 

@@ -21,7 +21,7 @@ TEXTS = (
     "ae_title", "host", "http_host", "http_token", "state", "export", "recipe", "layout", "consent", "log_format",
     "log_level",
     "tls.certificate", "tls.key", "tls.client_ca", "user_identity.check", "user_identity.passwords",
-    "inbound.folder", "inbound.after", "inbound.ae_title",
+    "inbound.folder", "inbound.after", "inbound.ae_title", "inbound.issuer", "inbound.layout",
     "export_group", "grouping", *(f"gates.{gate}" for gate in Gates.model_fields),
 )  # fmt: skip
 SWITCHES = (

@@ -84,6 +84,16 @@ def test_a_volume_is_the_slices_and_its_sidecar_names_what_the_contract_names(ho
     assert [path.name for path in house.staging.root.iterdir() if path.name.startswith("nifti")] == []
 
 
+def test_defaults_of_the_account_change_no_voxel(house, tmp_path, monkeypatch):
+    """dcm2niix reads a file of the home folder unless it is told not to, which could have it scale voxels."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".dcm2nii.ini").write_text("isMaximize16BitRange=1\n")
+    house.publish()
+    house.exporter.round()
+    volume = nibabel.load(house.config.export / "NIFTI" / DAY / VISIT / f"{VISIT}_1.nii")
+    assert set(np.unique(volume.dataobj.get_unscaled())) == set(range(64))
+
+
 def test_volumes_can_be_compressed(house):
     house.publish()
     house.exporter.round()

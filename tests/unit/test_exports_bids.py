@@ -283,6 +283,7 @@ def test_what_comes_of_a_series_decides_on_its_names(house, tmp_path, place, con
         ("anat/T1w", Converter("_e1", "_e2"), "dcm2niix makes several volumes of it"),
         ("anat/T1w", Converter("", code=10), "dcm2niix does not take all of it"),
         ("anat/T1w", Converter(code=8), "dcm2niix does not take all of it"),
+        ("anat/T1w", Converter(code=2), "dcm2niix finds no image in it"),
         ("anat/T1w", Converter("", shape=(4, 4, 4, 3)), "not what BIDS wants under this suffix"),
     ],
 )
@@ -298,7 +299,7 @@ def test_what_is_not_surely_one_thing_is_left_out(house, place, converter, why):
     ("converter", "why"),
     [
         (Converter(), "dcm2niix made no volume of a series that [bids] places, and ended with 0"),
-        (Converter(code=2), "dcm2niix made no volume of a series that [bids] places, and ended with 2"),
+        (Converter(code=5), "dcm2niix made no volume of a series that [bids] places, and ended with 5"),
         (Converter("", code=6), "dcm2niix made no volume of a series that [bids] places, and ended with 6"),
     ],
 )
@@ -309,6 +310,15 @@ def test_a_series_that_has_a_place_and_no_volume_fails_and_leaves_the_session_as
     assert house.give(*series(2, "T1 SPGR")) == 0
     assert house.said() == {"", why}
     assert {name: (house.root / name).read_bytes() for name in house.files()} == before
+
+
+def test_a_report_among_the_images_holds_nothing_up(house, tmp_path):
+    house.mapped(**{"*": "anat/T1w"})
+    report = {"PixelData": None, "Rows": None, "Columns": None, "SOPClassUID": "1.2.840.10008.5.1.4.1.1.88.22"}
+    house.give(*series(1, "T1 MPRAGE"), *series(99, "T1 REPORT", count=1, **report, Modality="SR"))
+    assert house.said() == {"1 series left out: dcm2niix finds no image in it"}
+    assert [name for name in house.files() if name.endswith(".nii.gz")] == [f"{T1W}.nii.gz"]
+    assert complaints(house.root, tmp_path) == []
 
 
 def test_late_instances_are_in_the_session_with_those_of_all_its_days(house):

@@ -59,6 +59,10 @@ def test_one_place_makes_de_identified_instances():
     assert calls("DeidentifiedHead") == {ROOT / "scp" / "deidentify" / "plan.py"}
 
 
+def test_one_place_makes_de_identified_volumes():
+    assert calls("DeidentifiedVolume") == {ROOT / "scp" / "volumes" / "clean.py"}
+
+
 def test_the_environment_is_read_in_config_only():
     reading = {file for file, node in nodes(ast.Attribute) if node.attr in {"environ", "getenv"}}
     assert {file.parent.name for file in reading} == {"config"}

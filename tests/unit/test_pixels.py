@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from streamed import cut, encapsulated, followers, images, pieces
 
 from scp.bounds import Bounds
-from scp.dataset import BOUNDS, PIXEL_DATA, UNDEFINED, Element, read
+from scp.dataset import BOUNDS, PIXEL_DATA, UNDEFINED, read
 from scp.outcome import Failure, Outcome
 from scp.pixels import PIXELS, Header, Pixels, begin, behind
+from scp.table import Element
 
 BORDERS = st.lists(st.integers(0, 2000), max_size=8)
 MANY = 1 << 20

@@ -40,6 +40,9 @@ WHERE sop_instance_uid = :sop_instance_uid AND source_uid IS NULL
 -- name: forget_sources
 UPDATE instance SET source_uid = NULL, source_digest = NULL WHERE source_uid IS NOT NULL
 
+-- name: forget_volume_sources
+UPDATE volume SET source = NULL WHERE source IS NOT NULL
+
 -- name: add_visit
 INSERT INTO visit (scan_research_id, pseudonym, created_at) VALUES (:scan_research_id, :pseudonym, :now)
 ON CONFLICT DO NOTHING

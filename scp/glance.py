@@ -1,0 +1,67 @@
+"""What a node holds and whether it could take more, for those who look at it from outside."""
+
+import shutil
+from dataclasses import dataclass
+
+from scp.config import Config
+from scp.db.index import Index
+from scp.outcome import Failure
+from scp.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What the node holds, for those who look at it from outside: counts by state and outcome, never a name."""
+
+    config: Config
+    index: Index
+
+    def visits(self) -> dict[str, int]:
+        """Visits by the state of their latest delivery."""
+        return {row["state"]: row["visits"] for row in self.index.listing("visits_by_state")}
+
+    def visits_in_every_state(self) -> dict[str, int]:
+        """The same with 0 for a state that no visit is in."""
+        return {state.label: 0 for state in State} | self.visits()
+
+    def quarantined(self) -> dict[str, int]:
+        """Sealed originals by outcome."""
+        return {row["outcome"]: row["instances"] for row in self.index.listing("quarantine_by_outcome")}
+
+    def quarantine_bytes(self) -> int:
+        """Bytes of the originals that were sealed."""
+        return sum(row["bytes"] for row in self.index.listing("quarantine_by_outcome"))
+
+    def free_bytes(self) -> dict[str, int]:
+        """Room left by folder; raises OSError."""
+        return free_bytes(self.config)
+
+    def troubles(self) -> list[str]:
+        """Why the node could not store an instance now, one fixed sentence each."""
+        found = []
+        try:
+            self.index.listing("totals")
+        except Failure:
+            found.append("the index does not answer")
+        if why := closed(self.config):
+            found.append(why)
+        return found
+
+
+def look(config: Config) -> Glance:
+    """Opens the index, so call it after the fork."""
+    return Glance(config, Index(config.index_path))
+
+
+def free_bytes(config: Config) -> dict[str, int]:
+    """What is left on the disk of each folder that is written to, by its name in the configuration."""
+    return {name: shutil.disk_usage(getattr(config, name)).free for name in ("export", "state")}
+
+
+def closed(config: Config) -> str:
+    """Why no instance may come in just now, "" if one may; it opens again by itself when there is room."""
+    try:
+        full = min(free_bytes(config).values()) < config.min_free_bytes
+    except OSError:
+        return "a disk does not say how much room it has"
+    return "the disk is filled up to min_free_bytes" if full else ""

@@ -1,0 +1,52 @@
+"""What an outsider may know of a node: what it holds, and why it would take nothing more."""
+
+import os
+
+import pytest
+
+from scp import build
+from scp.config import Config
+from scp.glance import closed, free_bytes, look
+from scp.outcome import Failure, Outcome
+from scp.state import State
+
+
+@pytest.fixture
+def config(tmp_path):
+    config = Config(state=tmp_path / "state", export=tmp_path / "export", min_free_bytes=1)
+    os.close(build.prepare(config).lock)
+    return config
+
+
+def test_a_new_node_holds_nothing_in_any_state(config):
+    glance = look(config)
+    assert glance.visits() == glance.quarantined() == {}
+    assert glance.visits_in_every_state() == dict.fromkeys((state.label for state in State), 0)
+    assert glance.quarantine_bytes() == 0
+    assert glance.troubles() == []
+
+
+def test_it_is_closed_while_a_disk_is_filled_up_or_does_not_answer(config, tmp_path):
+    room = free_bytes(config)
+    assert sorted(room) == ["export", "state"]
+    assert all(left > 0 for left in room.values())
+    assert closed(config) == ""
+    assert closed(config.model_copy(update={"min_free_bytes": 2**60})) == "the disk is filled up to min_free_bytes"
+    gone = config.model_copy(update={"export": tmp_path / "gone"})
+    assert closed(gone) == "a disk does not say how much room it has"
+
+
+def test_troubles_are_named(config, monkeypatch):
+    full = config.model_copy(update={"min_free_bytes": 2**60})
+    assert look(full).troubles() == ["the disk is filled up to min_free_bytes"]
+
+    def broken(*_args, **_options):
+        raise Failure(Outcome.STORAGE_FAULT, "no")
+
+    def gone(_config):
+        raise FileNotFoundError
+
+    glance = look(config)
+    monkeypatch.setattr(type(glance.index), "listing", broken)
+    monkeypatch.setattr("scp.glance.free_bytes", gone)
+    assert glance.troubles() == ["the index does not answer", "a disk does not say how much room it has"]
