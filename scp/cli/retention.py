@@ -22,7 +22,7 @@ _SECONDS: Final = 10.0  # between two lines where there is no terminal
 _COLUMNS: Final = ["kind", "name", "since", "instances", "bytes"]
 
 app = typer.Typer(
-    help="What the [retention] settings take away: visits, sealed originals, reports, manifests.", no_args_is_help=True
+    help="What the settings of retention take away: visits, sealed originals, reports, manifests.", no_args_is_help=True
 )
 
 

@@ -73,7 +73,7 @@ class Exporter:
             return False
         self.ledger.done(due, said)
         self.metrics.exports.labels(due.name, "done").inc()
-        _logger.info("exported", name=due.name, visit=due.scan_research_id, **({"why": said} if said else {}))
+        _logger.info("exported", name=due.name, visit=due.scan_research_id, why=said or None)
         return True
 
     def _visit(self, due: Due) -> Visit:
