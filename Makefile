@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help install dev run demo test test-debian test-cluster cluster image sbom lint format bench fuzz crash resend soak recipes lock clean
+.PHONY: help install dev run demo test test-debian test-cluster cluster image sbom lint format bench fuzz crash resend network soak recipes lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,7 +37,7 @@ demo: install ## a node, a made-up patient's head study sent to it, and what bec
 test: dev ## all tests that need nothing but Python (TESTS=...: pytest's own arguments)
 	$(BIN)/python -m pytest $(TESTS)
 
-test-debian: dev ## the tests that need Debian's programs (apt-get install age dcmtk dicom3tools libgdcm-tools odil orthanc)
+test-debian: dev ## the tests that need Debian's programs (apt-get install age dcmtk dicom3tools iproute2 iptables libgdcm-tools odil orthanc)
 	$(BIN)/python -m pytest -m debian
 
 $(VENV)/.cluster: requirements-cluster.lock $(VENV)/.dev
@@ -84,6 +84,9 @@ fuzz: dev ## mutated data sets and conversations with a real node (WALKS=1000000
 
 crash: dev ## kill -9 at every failpoint, and power cuts, which need root (KILLS=10000, CUTS=200, SEED=1)
 	$(BIN)/python tests/crash/campaign.py --kills $(or $(KILLS),10000) --cuts $(or $(CUTS),200) --seed $(or $(SEED),1)
+
+network: dev ## associations cut off by a line that goes down, loses packets, crawls or resets (root; CUTS=1000, SEED=1)
+	$(BIN)/python tests/crash/network.py --cuts $(or $(CUTS),1000) --seed $(or $(SEED),1)
 
 resend: dev ## re-sends in random order, three in ten cut off, at a real node (SENDS=100000, SEED=1)
 	$(BIN)/python tests/crash/resend.py --sends $(or $(SENDS),100000) --seed $(or $(SEED),1)

@@ -50,11 +50,19 @@ def status(heard: bytes) -> int | None:
     return struct.unpack_from("<H", heard, at + 8)[0] if at >= 0 else None
 
 
-def send(port: int, number: int, chance: random.Random, aborted: float = ABORTED) -> int | None:
+def send(  # noqa: PLR0913  as a line is
+    port: int,
+    number: int,
+    chance: random.Random,
+    aborted: float = ABORTED,
+    *,
+    host: str = "127.0.0.1",
+    patience: float = PATIENCE,
+) -> int | None:
     """Speak all of it and hear the answer, or be cut off somewhere: None."""
     data = spoken(number)
     cut = chance.randrange(len(data)) if chance.random() < aborted else None
-    with socket.create_connection(("127.0.0.1", port), PATIENCE) as sock:
+    with socket.create_connection((host, port), patience) as sock:
         try:
             sock.sendall(data[:cut])
             if cut is not None:
