@@ -16,7 +16,11 @@ Written by `make sbom` from the CycloneDX bill of materials that it makes of the
 """
 
 # Of packages whose metadata names none: as their repositories' LICENSE files do.
-ELSEWHERE: Final[Mapping[str, str]] = {"pyrage": "MIT", "sqlite-fts4": "Apache-2.0"}
+ELSEWHERE: Final[Mapping[str, str]] = {
+    "dcm2niix": "BSD-2-Clause; parts MIT, BSD, zlib or in the public domain",
+    "pyrage": "MIT",
+    "sqlite-fts4": "Apache-2.0",
+}
 
 
 def licence(component: Mapping[str, Any]) -> str:

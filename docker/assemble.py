@@ -43,9 +43,9 @@ def closure(name: str) -> dict[str, Distribution]:
 
 
 def wanted(path: Path) -> bool:
-    """Modules and data, but no tests, scripts or compiled files."""
+    """Modules, their programs and data, but no tests, scripts or compiled files; `bin` is no package either."""
     inside = path.parts[1:]  # a package called `tests` would be somebody's mistake; a folder of one is not
-    return not (TESTS & set(inside) or "__pycache__" in path.parts or ".." in path.parts)
+    return not (TESTS & set(inside) or "__pycache__" in path.parts or ".." in path.parts or path.parts[0] == "bin")
 
 
 def copy(found: dict[str, Distribution], target: Path) -> dict[str, int]:
@@ -58,7 +58,7 @@ def copy(found: dict[str, Distribution], target: Path) -> dict[str, int]:
                 continue
             place = target / path
             place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(Path(str(held.locate_file(file))), place)
+            shutil.copy(Path(str(held.locate_file(file))), place)  # with its mode: dcm2niix is a program
             sizes[name] += place.stat().st_size
     return dict(sizes)
 

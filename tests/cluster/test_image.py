@@ -48,6 +48,18 @@ def test_a_study_becomes_a_visit_on_the_volume(node):
     assert node.stop() == 0
 
 
+def test_exports_are_made_in_it(node):
+    node.settings["exports"] = "bids,catalog,nifti"
+    node.start()
+    study = phantom.study()[:12]
+    assert push(node, study) == [0] * 12
+    made = {"BIDS": "*.nii.gz", "NIFTI": "*.nii", "EHR": "mri_visits.csv"}
+    for folder, pattern in made.items():
+        (file,) = wait(lambda folder=folder, pattern=pattern: [*(node.export / folder).rglob(pattern)], folder)
+        assert str(study[0].PatientName).encode() not in file.read_bytes()
+    assert node.stop() == 0
+
+
 def test_sigterm_in_the_middle_of_a_push_loses_nothing(node):
     node.settings["limits__drain_seconds"] = 1
     node.start()

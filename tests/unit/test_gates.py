@@ -1,6 +1,7 @@
 """Each gate on made headers, in both directions; every gate is documented, weighed and counted."""
 
 import re
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from scp.config import Config
 from scp.config.visits import Gates
 from scp.outcome import Failure
 from scp.steward import headers
-from scp.steward.gates import GATES, Candidate, Verdict, ask
+from scp.steward.gates import GATES, Candidate, Verdict, ask, converted
 from scp.steward.gates.mandatory import EITHER, MANDATORY
 from scp.steward.headers import Header
 from scp.steward.steward import weights
@@ -194,6 +195,19 @@ def test_dcm2niix_is_really_run(visit, monkeypatch):
     assert any("dcm2niix" in why for why, _ in said("dcm2niix", candidate))
     monkeypatch.setattr("scp.steward.gates.converted.program", lambda: None)
     assert said("dcm2niix", candidate) == [("dcm2niix is not installed", 0)]
+
+
+def test_dcm2niix_is_that_of_its_package_or_one_on_the_path(tmp_path, monkeypatch):
+    assert Path(converted.program()).parent.name == "dcm2niix"
+    monkeypatch.setattr(converted, "find_spec", lambda _name: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert converted.program() is None
+    own = tmp_path / "dcm2niix"
+    own.touch(0o755)
+    assert converted.program() == str(own)
+    empty = ModuleSpec("dcm2niix", None, origin=str(tmp_path / "package" / "__init__.py"))
+    monkeypatch.setattr(converted, "find_spec", lambda _name: empty)
+    assert converted.program() == str(own)
 
 
 def test_a_finding_holds_no_value_of_the_visit(visit):

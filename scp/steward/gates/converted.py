@@ -2,9 +2,9 @@
 
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 from scp.steward.gates.finding import Candidate, Said
@@ -14,8 +14,10 @@ PROGRAM = "dcm2niix"
 
 
 def program() -> str | None:
-    """Where dcm2niix is: beside this Python, as PyPI installs it, or on the path; None where it is not."""
-    return shutil.which(PROGRAM, path=str(Path(sys.executable).parent)) or shutil.which(PROGRAM)
+    """Where dcm2niix is: in its package, as PyPI and the image have it, or on the path; None where it is not."""
+    package = find_spec(PROGRAM)
+    beside = str(Path(package.origin).parent) if package and package.origin else ""
+    return shutil.which(PROGRAM, path=beside) or shutil.which(PROGRAM)
 
 
 def converts(visit: Candidate) -> Iterator[Said]:
