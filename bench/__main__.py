@@ -191,7 +191,7 @@ def _scraping(place: Path, workload: Path, samples: Samples, asked: argparse.Nam
     with steps(1) as progress:
         progress.step(f"scraped under {scraping.SENDERS} associations")
         found = scraping.run(workload, place / "scraping", pairs=pairs)
-    for measure in ("kept", "cpu"):
+    for measure in found._fields:
         samples["scraping", "cloakroom", measure].append(getattr(found, measure))
 
 

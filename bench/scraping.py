@@ -13,13 +13,16 @@ SENDERS = 8
 WINDOW = 1.5  # seconds; by turns without and with scrapes
 PAIRS, QUICK_PAIRS = 20, 4
 WARM = 2.0  # the first instances are slower
+EVERY = 15.0  # seconds between two scrapes of the Prometheus that comes with the node (docker/prometheus.yaml)
+IN_A_WINDOW = 2  # scrapes, so that what one costs can be told from chance
 SCRAPES = 20  # whose CPU is counted, once nobody pushes
 
 
 class Scraping(NamedTuple):
-    """Throughput kept when scraped each second, and milliseconds of the node's CPU that one scrape takes."""
+    """Throughput kept when scraped IN_A_WINDOW times a window, what EVERY so often costs of it, and CPU ms of one."""
 
     kept: float
+    lost: float
     cpu: float
 
 
@@ -43,7 +46,13 @@ def run(workload: Path, folder: Path, *, pairs: int = PAIRS) -> Scraping:
         for _ in range(SCRAPES):
             _scrape(port)
         cpu = (processes.cpu_seconds(here.pid) - before) * 1000 / SCRAPES
-    return Scraping(kept(times, begun, pairs), cpu)
+    left = kept(times, begun, pairs)
+    return Scraping(left, lost(left), cpu)
+
+
+def lost(left: float) -> float:
+    """The share lost when scraped EVERY so many seconds, where so much was left when scraped far more often."""
+    return (1 - left) * WINDOW / IN_A_WINDOW / EVERY
 
 
 def kept(times: Sequence[float], begun: float, pairs: int) -> float:

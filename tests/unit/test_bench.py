@@ -171,6 +171,8 @@ def test_windows_with_and_without_scrapes_are_told_apart():
     outside = [99.0, 100.0 + 2 * window + 0.1]
     assert scraping.kept([*without, *scraped, *outside], 100.0, 1) == 0.8
     assert scraping.kept([], 100.0, 1) == 0.0
+    assert scraping.lost(1.0) == 0.0
+    assert scraping.lost(0.0) == pytest.approx(0.05)  # a scrape that stopped it for 0.75 s each time
 
 
 def test_an_attack_is_held_only_at_nobodys_cost():
