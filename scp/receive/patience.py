@@ -30,9 +30,11 @@ class Patience:
             return
         if not self._turn.acquire(timeout=max(until - time.monotonic(), 0)):
             raise Overdue("artim_seconds")
+        begun = time.thread_time()
         try:
-            begun = time.thread_time()
             yield
-            time.sleep(min((time.thread_time() - begun) * REST, LONGEST_REST))
-        finally:
-            self._turn.release()
+        finally:  # whoever sends one that is no request waits as well
+            try:
+                time.sleep(min((time.thread_time() - begun) * REST, LONGEST_REST))
+            finally:
+                self._turn.release()

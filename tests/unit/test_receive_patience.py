@@ -58,10 +58,18 @@ def test_who_gets_no_turn_in_time_is_overdue(rests):
     assert len(rests) == 1
 
 
-def test_the_turn_passes_on_though_the_request_is_none(rests):
+def test_what_is_no_request_rests_as_well_and_passes_the_turn_on(rests):
     shared = Patience()
-    with pytest.raises(ValueError, match="no request"), shared.reading(LONG_REQUEST_BYTES + 1, LATER):
-        raise ValueError("no request")
+
+    def read():
+        with shared.reading(LONG_REQUEST_BYTES + 1, LATER):
+            busy(0.02)
+            raise ValueError("no request")
+
+    with pytest.raises(ValueError, match="no request"):
+        read()
+    (rest,) = rests
+    assert rest >= 0.02 * patience.REST  # or it would be the cheaper attack
     with shared.reading(LONG_REQUEST_BYTES + 1, 0.0):
         pass
 
