@@ -13,9 +13,8 @@ from scp.inbound.tree import selected, together
 from scp.instance import Arrival, Broken, Peer, Rest
 from scp.outcome import Outcome
 from scp.receive.negotiation import STORAGE_CLASSES, TRANSFER_SYNTAXES
-from scp.volumes import File, Volume, stem
+from scp.volumes import PIECE, File, Volume, stem, upto
 
-_PIECE: Final = 262_144
 _ENDS: Final = frozenset({Outcome.STORAGE_FAULT, Outcome.OUT_OF_RESOURCES})  # the next file would fare no better
 
 
@@ -60,7 +59,7 @@ class Import:
                 yield Answer(entry, self._volume(entry, self.take_volume))
                 return
             with entry.open() as file:
-                start = _upto(file, part10.MOST)
+                start = upto(file, part10.MOST)
                 if len(entry.position) == 1 and start.startswith(archive.SIGNATURES):
                     yield from self._unpacked(entry, file)
                 else:
@@ -103,7 +102,7 @@ class Import:
 
     def _arrival(self, head: part10.Head, start: bytes, file: BinaryIO) -> Arrival:
         data = bytearray(memoryview(start)[head.begins :])
-        data += _upto(file, max(0, self.limits.stream_bytes + 1 - len(data)))
+        data += upto(file, max(0, self.limits.stream_bytes + 1 - len(data)))
         whole = len(data) <= self.limits.stream_bytes
         return Arrival(
             peer=self.peer,
@@ -138,19 +137,10 @@ def _file(entry: Entry) -> File:
     return File(entry.size, partial(_Reading, entry))
 
 
-def _upto(file: BinaryIO, most: int) -> bytes:
-    """So many bytes, or fewer at the end of the file: what unpacks may give less at a time."""
-    parts: list[bytes] = []
-    while most and (part := file.read(min(most, _PIECE))):
-        parts.append(part)
-        most -= len(part)
-    return b"".join(parts)
-
-
 def _pieces(file: BinaryIO, most: int) -> Iterator[memoryview]:
     """The rest of a file; one that cannot be read on is to the walk as an association that ends within a data set."""
     try:
-        while piece := file.read(_PIECE):
+        while piece := file.read(PIECE):
             most -= len(piece)
             if most < 0:
                 raise OSError("the file grew while it was read")

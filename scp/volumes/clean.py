@@ -16,10 +16,9 @@ from scp.outcome import Failure, Outcome
 from scp.store.files import Temporary, answerable
 from scp.store.staging import Staging
 from scp.volumes import header, sidecar
-from scp.volumes.volume import DeidentifiedVolume, File, Reader, Volume, Written
+from scp.volumes.volume import PIECE, DeidentifiedVolume, File, Reader, Volume, Written, upto
 from scp.volumes.whose import Guard, labels
 
-_PIECE: Final = 262_144
 _GZIP: Final = b"\x1f\x8b"
 _GZIP_WINDOW: Final = 31  # zlib's word for gzip around it: no name, no time
 _BEHIND: Final = MIB  # bytes behind the last voxel that are passed over
@@ -42,7 +41,7 @@ def examine(volume: Volume, most: int) -> Examined:
     Raises Failure MALFORMED, INCOMPLETE, PIXELS_WITHHELD, and Broken where the file cannot be read.
     """
     with _plain(volume.file) as (file, _):
-        head = header.read(_upto(file, header.MOST), most)
+        head = header.read(upto(file, header.MOST), most)
     small = {suffix: _small(file) for suffix, file in volume.beside.items()}
     fields = sidecar.read(small.pop(".json")) if ".json" in small else {}
     return Examined(volume, head, fields, {suffix: sidecar.gradients(data) for suffix, data in small.items()})
@@ -99,12 +98,12 @@ def _pieces(source: BinaryIO, head: header.Header) -> Iterator[bytes]:
     _pass(source, head.offset)
     left = head.voxels
     while left:
-        piece = source.read(min(left, _PIECE))
+        piece = source.read(min(left, PIECE))
         if not piece:
             raise Failure(Outcome.INCOMPLETE, "the volume ends before its last voxel")
         left -= len(piece)
         yield piece
-    if len(_upto(source, _BEHIND + 1)) > _BEHIND:
+    if len(upto(source, _BEHIND + 1)) > _BEHIND:
         raise Failure(Outcome.MALFORMED, "there is more behind the last voxel than padding")
 
 
@@ -133,7 +132,7 @@ class _Out:
 def _plain(file: File) -> Iterator[tuple[BinaryIO, bool]]:
     """The file unpacked, whatever its name, and whether it was packed; a damaged packing is INCOMPLETE."""
     with closing(file.open()) as probe:
-        packed = _upto(cast("BinaryIO", probe), len(_GZIP)) == _GZIP
+        packed = upto(probe, len(_GZIP)) == _GZIP
     with closing(file.open()) as raw:
         try:
             yield (
@@ -156,14 +155,14 @@ class _Buffered:
 
     def read(self, size: int = -1) -> bytes:
         if not self._left:
-            self._left = self._raw.read(_PIECE)
+            self._left = self._raw.read(PIECE)
         part, self._left = (self._left, b"") if size < 0 else (self._left[:size], self._left[size:])
         return part
 
 
 def _pass(source: BinaryIO, count: int) -> None:
     while count:
-        piece = source.read(min(count, _PIECE))
+        piece = source.read(min(count, PIECE))
         if not piece:
             raise Failure(Outcome.INCOMPLETE, "the volume ends before its first voxel")
         count -= len(piece)
@@ -171,18 +170,10 @@ def _pass(source: BinaryIO, count: int) -> None:
 
 def _small(file: File) -> bytes:
     with closing(file.open()) as opened:
-        data = _upto(cast("BinaryIO", opened), sidecar.MOST + 1)
+        data = upto(opened, sidecar.MOST + 1)
     if len(data) > sidecar.MOST:
         raise Failure(Outcome.MALFORMED, f"what lies beside the volume is longer than {sidecar.MOST} bytes")
     return data
-
-
-def _upto(file: BinaryIO, most: int) -> bytes:
-    parts: list[bytes] = []
-    while most and (part := file.read(min(most, _PIECE))):
-        parts.append(part)
-        most -= len(part)
-    return b"".join(parts)
 
 
 Room = Callable[[int], None]

@@ -10,7 +10,7 @@ from scp.store.files import Temporary
 
 SUFFIXES: Final = (".nii", ".nii.gz")
 BESIDE: Final = (".json", ".bval", ".bvec")
-_PIECE: Final = 262_144
+PIECE: Final = 262_144
 
 
 class Reader(Protocol):
@@ -23,6 +23,15 @@ class Reader(Protocol):
         """Let go of it."""
 
 
+def upto(file: Reader, most: int) -> bytes:
+    """So many bytes, or fewer at the end of the file: what unpacks may give less at a time."""
+    parts: list[bytes] = []
+    while most and (part := file.read(min(most, PIECE))):
+        parts.append(part)
+        most -= len(part)
+    return b"".join(parts)
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class File:
     """One file as it came: `size` in bytes; every opening begins at its first byte."""
@@ -33,7 +42,7 @@ class File:
     def pieces(self) -> Iterator[bytes]:
         """All of it."""
         with closing(self.open()) as file:
-            while piece := file.read(_PIECE):
+            while piece := file.read(PIECE):
                 yield piece
 
 
