@@ -29,8 +29,8 @@ def machine(tmp_path_factory):
         dataset.save_as(folder / "images" / f"{number}.dcm", enforce_file_format=True)
     bundle = os.environ.get("PIP_CERT") or "/etc/ssl/certs/ca-certificates.crt"
     name = podman(
-        "run", "--detach", "--network=host", f"--volume={folder}:/root/here", f"--volume={bundle}:/bundle.pem:ro",
-        "--env=PIP_CERT=/bundle.pem", "--workdir=/root/here/cloakroom", BASE, "sleep", "3600",
+        "run", "--detach", "--network=host", f"--volume={folder}:/here", f"--volume={bundle}:/bundle.pem:ro",
+        "--env=PIP_CERT=/bundle.pem", "--workdir=/here/cloakroom", BASE, "sleep", "3600",
     )  # fmt: skip
     try:
         yield name
@@ -60,17 +60,17 @@ def test_from_the_readme_to_a_published_visit(machine):
     assert f"{len(phantom.study())} instances sent, all answered 0x0000" in told
     assert ".ready" in told
 
-    said(machine, "nohup make run > /root/run.log 2>&1 &")
+    said(machine, "nohup make run > /run.log 2>&1 &")
 
     def sending():
-        lines = said(machine, "cat /root/run.log").splitlines()
+        lines = said(machine, "cat /run.log").splitlines()
         return next((line.removeprefix("send to it ") for line in lines if line.startswith("send to it")), "")
 
     command = wait(sending, "the node says how to send to it", 300)
-    status = wait(lambda: said(machine, "cat /root/run.log").split("status     ")[1].split()[0], "and where to look")
+    status = wait(lambda: said(machine, "cat /run.log").split("status     ")[1].split()[0], "and where to look")
     ask = f"python3 -c 'import urllib.request as r; print(r.urlopen(\"{status}\").status)' || true"
     wait(lambda: said(machine, ask).strip() == "200", "it is ready")
-    said(machine, command.replace("FOLDER", "/root/here/images"))
+    said(machine, command.replace("FOLDER", "/here/images"))
 
     listed = said(machine, ".venv/bin/cloakroom visit list")
     visit = next(word for word in listed.split() if word.isdigit() and len(word) == 12)
@@ -79,5 +79,5 @@ def test_from_the_readme_to_a_published_visit(machine):
     assert sum(f"/{visit}/{visit}_" in path for path in tree) == SLICES
     assert any(path.endswith("/.ready") for path in tree)
     patient = str(phantom.study()[0].PatientName)
-    assert patient not in said(machine, "cat /root/run.log; .venv/bin/cloakroom visit show " + visit)
+    assert patient not in said(machine, "cat /run.log; .venv/bin/cloakroom visit show " + visit)
     said(machine, ".venv/bin/cloakroom verify")  # which fails where it finds anything

@@ -22,18 +22,14 @@ TESTS = Path(__file__).parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS / "dialogues"), str(TESTS / "crash")]
 
 from campaign import say  # noqa: E402  the path comes first
-from house import House  # noqa: E402
-from resend import SPARE, send, vitals  # noqa: E402
+from resend import answered, left, send, vitals  # noqa: E402
 from running import Node, wait  # noqa: E402
-
-from scp.outcome import Outcome  # noqa: E402
 
 SENDERS = 6
 PATIENCE = 1.0  # a sender's, so that a cut is one soon
 LIMITS = {f"limits__{name}_seconds": 2 for name in ("idle", "header", "body", "artim")}
 SLOWEST = "256kbit"
 LOSS = 0.2
-HEALED = 60.0  # seconds after which nothing of a cut may be left
 
 
 class Line:
@@ -181,38 +177,18 @@ def _broken(node: Node, line: Line, cuts: int, how: tuple[random.Random, tuple[s
             line.faults[kind]()
             time.sleep(chance.uniform(0.05, 2 * PATIENCE))
             line.heal()
-            answered = senders.told.total() - senders.told[None]
-            wait(lambda answered=answered: senders.told.total() - senders.told[None] > answered, "they are heard again")
+            heard_of = senders.told.total() - senders.told[None]
+            wait(lambda count=heard_of: senders.told.total() - senders.told[None] > count, "they are heard again")
             if time.monotonic() - spoke > 10:
                 spoke = time.monotonic()
                 heard(f"{senders.told[None]} of {cuts} cut off, {len(senders.answers)} answered")
     finally:
         line.heal()
         senders.stop()
-    wrong = _left(node, before)
+    wrong = left(node, before, threads=SENDERS)
     node.stop()
-    house = House(node.folder)
-    bad = set(senders.answers.values()) - {Outcome.STORED.status, Outcome.INCOMPLETE.status}
-    wrong += [f"0x{answer:04X} was answered" for answer in bad]
-    if set(house.contents().values()) != {1}:
-        wrong.append("an instance stands there more than once")
     heard(f"{senders.told.total()} sends, {senders.told[None]} cut off, {len(senders.answers)} instances answered")
-    return wrong + house.check(senders.answers)
-
-
-def _left(node: Node, before: tuple[int, int]) -> list[str]:
-    """What the cuts left behind."""
-    try:
-        wait(lambda: node.metric("cloakroom_associations_open") == 0, "all associations have ended", HEALED)
-        wait(lambda: vitals(node)[1] <= before[1] + SENDERS, "all threads have ended", HEALED)
-    except AssertionError as error:
-        return [str(error)]
-    wrong = []
-    if vitals(node)[0] > before[0] + SPARE:
-        wrong.append(f"{vitals(node)[0]} descriptors instead of {before[0]}")
-    if temporaries := list((node.export / ".tmp").rglob(".tmp-*")):
-        wrong.append(f"{len(temporaries)} temporaries are left")
-    return wrong
+    return wrong + answered(node, senders.answers)
 
 
 def _do(*command: str) -> None:

@@ -130,34 +130,45 @@ def vitals(node: Node) -> tuple[int, int]:
     return descriptors, sum(len(os.listdir(f"/proc/{pid}/task")) for pid in pids)
 
 
+def left(node: Node, before: tuple[int, int], threads: int = 0) -> list[str]:
+    """What senders that were cut off have left behind; so many more `threads` may still be there."""
+    try:
+        wait(lambda: node.metric("cloakroom_associations_open") == 0, "all associations have ended", 60.0)
+        wait(lambda: vitals(node)[1] <= before[1] + threads, "all threads have ended", 60.0)
+    except AssertionError as error:
+        return [str(error)]
+    wrong = []
+    if vitals(node)[0] > before[0] + SPARE:
+        wrong.append(f"{vitals(node)[0]} descriptors instead of {before[0]}")
+    if temporaries := list((node.export / ".tmp").rglob(".tmp-*")):
+        wrong.append(f"{len(temporaries)} temporaries are left")
+    return wrong
+
+
+def answered(node: Node, answers: dict[int, int]) -> list[str]:
+    """What is wrong with the answers, held against what a node that was stopped has."""
+    house = House(node.folder)
+    bad = set(answers.values()) - {Outcome.STORED.status, Outcome.INCOMPLETE.status}
+    wrong = [f"0x{answer:04X} was answered" for answer in bad]
+    if set(house.contents().values()) != {1}:
+        wrong.append("an instance stands there more than once")
+    return wrong + house.check(answers)
+
+
 def resent(folder: Path, sends: int, seed: int, heard=say) -> list[str]:
     """What is wrong after so many sends."""
     node = Node(folder, visit_quiet_seconds=1, limits__stream_bytes=1024)
     node.start()
-    wrong = []
     try:
         Senders(node.port, 50, seed + 1).run(heard)  # what is made once is made
         before = vitals(node)
         senders = Senders(node.port, sends, seed)
         senders.run(heard)
-        try:
-            wait(lambda: node.metric("cloakroom_associations_open") == 0, "all associations have ended", 60.0)
-            wait(lambda: vitals(node)[1] <= before[1], "all threads have ended", 60.0)
-        except AssertionError as error:
-            wrong.append(str(error))
-        if vitals(node)[0] > before[0] + SPARE:
-            wrong.append(f"{vitals(node)[0]} descriptors instead of {before[0]}")
-        if temporaries := list((node.export / ".tmp").rglob(".tmp-*")):
-            wrong.append(f"{len(temporaries)} temporaries are left")
+        wrong = left(node, before)
     finally:
         node.stop()
-    house = House(folder)
-    bad = set(senders.answers.values()) - {Outcome.STORED.status, Outcome.INCOMPLETE.status}
-    wrong += [f"0x{answer:04X} was answered" for answer in bad]
-    if set(house.contents().values()) != {1}:
-        wrong.append("an instance stands there more than once")
-    heard(f"{sends} sends of {senders.all} instances: {dict(senders.told)}, {len(house.contents())} files")
-    return wrong + house.check(senders.answers)
+    heard(f"{sends} sends of {senders.all} instances: {dict(senders.told)}")
+    return wrong + answered(node, senders.answers)
 
 
 def main() -> int:
