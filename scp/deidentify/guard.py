@@ -4,15 +4,17 @@ It looks at the output, not at what the plan meant to do, so that it holds whate
 front of the pixel data and behind it. Pixel data itself is the pixel policy's.
 """
 
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import compress
 
 from scp import dictionary
 from scp.dataset import Reader, Span
 from scp.deidentify.functions.original import Original
-from scp.deidentify.needles import LONG, Kind, Needle, Recent, collect, identifying, root
+from scp.deidentify.needles import LONG, SEPARATORS, Kind, Needle, Recent, collect, identifying, root
 from scp.deidentify.step import Action, Step
 from scp.outcome import Failure, Outcome
 from scp.table import Element
@@ -23,6 +25,9 @@ _DATES = frozenset({"DA", "DT"})
 _DIGITS_AND_DOT = frozenset(b"0123456789.")
 _LETTERS = frozenset(b"abcdefghijklmnopqrstuvwxyz")
 _ALPHANUMERIC = _LETTERS | frozenset(b"0123456789")
+_WITHIN_NUMBERS = b"\0 -/_"  # not what parts values, or makes fractions of them
+_WITHIN_WORDS = bytes(one for one in SEPARATORS if chr(one).isprintable() or chr(one) in "\0\t\n\f\r")
+_IS_NONE = bytes(one not in SEPARATORS for one in range(0x100))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,7 @@ class Guard:
         if not output:
             return
         lower = output.lower()
+        bare = lower.translate(None, SEPARATORS)
         table = _Table(output, start)
         roots: dict[bytes, bool] = {}
         for spelling, needle in collect(self.kinds, original, self._recent).items():
@@ -55,13 +61,16 @@ class Guard:
                     known = roots[beginning] = beginning in lower
                 if not known:
                     continue
-            if spelling in lower:
-                self._verify(spelling, needle, lower, table)
+            if spelling in (bare if needle.loose else lower):
+                places = table.loose(spelling, lower, bare) if needle.loose else _places(spelling, lower)
+                self._verify(spelling, needle, lower, table, places)
 
-    def _verify(self, spelling: bytes, needle: Needle, lower: bytes, table: "_Table") -> None:
+    def _verify(
+        self, spelling: bytes, needle: Needle, lower: bytes, table: "_Table", places: Iterator[tuple[int, int]]
+    ) -> None:
         """Each place of the spelling: by the element it stands in, it is the value, or only the same bytes."""
-        for at in _places(spelling, lower):
-            if _apart(spelling, needle.kind, lower, at):
+        for at, stop in places:
+            if _apart(spelling, needle.kind, lower, at, stop):
                 element = table.element(at)
                 if element is None or self._is_residual(spelling, needle.kind, element, lower):
                     where = dictionary.write(element.tag) if element else "the file meta information"
@@ -86,17 +95,17 @@ def guard(decisions: Mapping[int, Step], added: Mapping[int, Step], unguarded: A
     return Guard(kinds, frozenset(constants), frozenset(dates))
 
 
-def _places(spelling: bytes, lower: bytes) -> Iterator[int]:
+def _places(spelling: bytes, lower: bytes) -> Iterator[tuple[int, int]]:
     at = lower.find(spelling)
     while at >= 0:
-        yield at
+        yield at, at + len(spelling)
         at = lower.find(spelling, at + 1)
 
 
-def _apart(spelling: bytes, kind: Kind, lower: bytes, at: int) -> bool:
+def _apart(spelling: bytes, kind: Kind, lower: bytes, at: int, stop: int) -> bool:
     """Whether it ends where the value does: a number is none within a longer one, a name none within a word."""
     before = lower[at - 1] if at else 0
-    behind = lower[at + len(spelling)] if at + len(spelling) < len(lower) else 0
+    behind = lower[stop] if stop < len(lower) else 0
     if kind is Kind.DATE:
         return before not in _DIGITS_AND_DOT  # a time may follow
     if kind is Kind.UID or spelling.isdigit():
@@ -120,6 +129,22 @@ class _Table:
         reader = Reader(memoryview(self._output))
         span = Span(len(self._output), 0, explicit=True, delimited=False)
         return reader, reader.table(self._start, span)[0]
+
+    @cached_property
+    def _kept(self) -> "array[int]":
+        """Where each byte stands that is no separator."""
+        return array("Q", compress(range(len(self._output)), self._output.translate(_IS_NONE)))
+
+    def loose(self, spelling: bytes, lower: bytes, bare: bytes) -> Iterator[tuple[int, int]]:
+        """Where it stands in one value, whatever a writer may put between letters, or (less) between digits."""
+        for first, behind in _places(spelling, bare):
+            at, stop = self._kept[first], self._kept[behind - 1] + 1
+            within = _WITHIN_NUMBERS if spelling.isdigit() else _WITHIN_WORDS
+            if lower[at:stop].translate(None, within) != spelling:
+                continue
+            element = self.element(at)
+            if element is None or element.value <= at < stop <= element.end:
+                yield at, stop
 
     def element(self, at: int) -> Element | None:
         """The innermost one; None in front of the data set."""

@@ -4,17 +4,14 @@ import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from scp import charset, dictionary
-from scp.dataset import DataSet
 from scp.deidentify import profile
 from scp.deidentify.functions.description import PROTOCOL_WORDS
 from scp.deidentify.functions.original import Original
+from scp.deidentify.sent import values
 from scp.deidentify.step import Action, Step
-
-if TYPE_CHECKING:
-    from scp.table import Element, Shape
 
 LONG = 6
 """Bytes from which on a needle does not stand anywhere by chance; shorter ones are looked for in texts only."""
@@ -27,9 +24,12 @@ _ONES = re.compile(r"[\\\r\n\f]+")  # values, and lines of an address
 _SENT_PARTS = re.compile(rb"[\\^= ]+")
 _PARTS = re.compile(r"[^\w]+|_+")
 _NAMES = 2  # components of a person name that are put together: family and given name (PS3.5 6.2.1)
+SEPARATORS = bytes(one for one in range(0x80) if not chr(one).isalnum())
+"""What may stand between the letters and digits of a value that is written in another way."""
 _SAY_NOTHING = frozenset(
-    {"anonymous", "anonymized", "canon", "doctor", "general electric", "healthineers", "hitachi", "hospital", "medical"}
-    | {"none", "patient", "phantom", "philips", "prof", "siemens", "systems", "test", "toshiba", "unknown"}
+    {"anonymous", "anonymized", "canon", "doctor", "general electric", "generalelectric", "healthineers", "hitachi"}
+    | {"hospital", "medical", "none", "patient", "phantom", "philips", "prof", "siemens", "systems", "test", "toshiba"}
+    | {"unknown"}
 ) | frozenset(word.lower() for word in PROTOCOL_WORDS)
 """Words that every other instance may hold as well: makers, protocol words, what stands where there is no name."""
 
@@ -49,10 +49,21 @@ class Kind(StrEnum):
 
 
 class Needle(NamedTuple):
-    """One spelling of a value; `tag` is the attribute that it came from."""
+    """What a spelling is of; `tag` is the attribute that it came from.
+
+    A `loose` one is letters and digits alone: whatever separates them in the output makes no difference.
+    """
 
     tag: int
     kind: Kind
+    loose: bool = False
+
+
+class Spelling(NamedTuple):
+    """One way to write a value, ASCII letters in lower case."""
+
+    written: bytes
+    loose: bool = False
 
 
 Needles = dict[bytes, Needle]
@@ -91,18 +102,19 @@ class Recent(threading.local):
 
     def __init__(self) -> None:
         self.charset = b""
-        self.spellings: dict[tuple[Kind, bytes], tuple[bytes, ...]] = {}
+        self.spellings: dict[tuple[Kind, bytes], tuple[Spelling, ...]] = {}
 
 
 def collect(kinds: Mapping[int, Kind], original: Original, recent: Recent) -> Needles:
     """Every spelling of the instance's own values of these attributes, at all depths."""
     dataset = original.dataset
     make = b"\\".join(dataset.value(tag) for tag in _MAKE).lower()
+    makes = make, make.translate(None, SEPARATORS)
     characters = dataset.value(charset.TAG)
     known = recent.spellings if recent.charset == characters else {}
     found: Needles = {}
-    seen: dict[tuple[Kind, bytes], tuple[bytes, ...]] = {}
-    for tag, sent in _sent(dataset, kinds):
+    seen: dict[tuple[Kind, bytes], tuple[Spelling, ...]] = {}
+    for tag, sent in values(dataset, kinds):
         key = kinds[tag], sent
         if key in seen:
             continue
@@ -110,51 +122,33 @@ def collect(kinds: Mapping[int, Kind], original: Original, recent: Recent) -> Ne
         if spellings is None:
             spellings = tuple(_spellings(*key, original))
         seen[key] = spellings
-        needle = Needle(tag, key[0])
-        for spelling in spellings:
-            if not (tag in _STATIONS and spelling in make):
-                found.setdefault(spelling, needle)
+        for written, loose in spellings:
+            if tag in _STATIONS and written in makes[loose]:
+                continue
+            if written not in found or (loose and not found[written].loose):  # which finds what the other one does
+                found[written] = Needle(tag, key[0], loose)
     recent.charset, recent.spellings = characters, seen
     return found
 
 
-def _sent(dataset: DataSet, kinds: Mapping[int, Kind]) -> Iterator[tuple[int, bytes]]:
-    """The values of these attributes at all depths, each with its tag; a layout says where for all its items."""
-    data = dataset.data
-    tables = [dataset.elements]
-    alike: dict[Shape, list[Element]] = {}
-    for held in dataset.nested.values():
-        for item in held.items:
-            if (shape := item.shape) is None:
-                tables.append(item.elements)
-                continue
-            chosen = alike.get(shape)
-            if chosen is None:
-                chosen = alike[shape] = [element for element in shape.everywhere if element[0] in kinds]
-            at = item.start
-            for element in chosen:
-                yield element[0], bytes(data[at + element[3] : at + element[4]])
-    for elements in tables:
-        for element in elements:
-            if element[0] in kinds:
-                yield element[0], bytes(data[element[3] : element[4]])
-
-
-def _spellings(kind: Kind, sent: bytes, original: Original) -> Iterator[bytes]:
+def _spellings(kind: Kind, sent: bytes, original: Original) -> Iterator[Spelling]:
     if kind is Kind.UID:
-        yield from _uids(sent)
+        yield from map(Spelling, _uids(sent))
         return
     text = original.decode(sent)
     own = () if text.isascii() else charset.encodings(charset.terms(original.dataset.value(charset.TAG)))
     for one in _ONES.split(text):
         if kind is Kind.DATE:
-            yield from _dates(one.strip())
+            yield from map(Spelling, _dates(one.strip()))
             continue
-        for word in _names(one) if kind is Kind.NAME else _texts(one.strip()):
-            yield from _encoded(word, own) if own else _ascii(word)
+        whole, apart = (_names, _joined) if kind is Kind.NAME else (_texts, _bare)
+        for word in whole(one.strip()):
+            yield from map(Spelling, _encoded(word, own) if own else _ascii(word))
+        for word in apart(one.strip()):
+            yield from _loose(word, own, SHORTEST if kind is Kind.NAME else LONG)
     if own:
         parts = _SENT_PARTS.split(sent.strip(b" \0"))
-        yield from (part.lower() for part in parts if len(part) >= LONG)
+        yield from (Spelling(part.lower()) for part in parts if len(part) >= LONG)
 
 
 def _uids(sent: bytes) -> Iterator[bytes]:
@@ -165,25 +159,41 @@ def _uids(sent: bytes) -> Iterator[bytes]:
 
 
 def _names(value: str) -> Iterator[str]:
-    """Each part of each name group, and family and given name without anything between, in both orders."""
+    """Each part of each name group."""
+    for part in _PARTS.split(value):
+        if part and _says_something(part, letters=SHORTEST if part.isalpha() else LONG):
+            yield part
+
+
+def _joined(value: str) -> Iterator[str]:
+    """Family and given name in both orders, without what separates them."""
     for group in value.split("="):
-        parts = [part for component in group.split("^") for part in _PARTS.split(component) if part]
-        for part in parts:
-            if _says_something(part, letters=SHORTEST if part.isalpha() else LONG):
-                yield part
-        if len(parts) >= _NAMES:
-            first, second = parts[:_NAMES]
-            yield first + second
-            yield second + first
+        parts = [part for part in _PARTS.split(group) if part]
+        components = ["".join(filter(str.isalnum, one)) for one in group.split("^")]
+        if all(part.lower() in _SAY_NOTHING for part in parts):
+            continue
+        for names in {tuple(parts[:_NAMES]), tuple(components[:_NAMES])}:
+            if len(names) == _NAMES and all(names):
+                for joined in {"".join(names), "".join(reversed(names))}:
+                    if _says_something(joined, letters=SHORTEST):
+                        yield joined
 
 
 def _texts(value: str) -> Iterator[str]:
-    """The value, and its letters and digits alone; a single word counts when it is long or a number is in it."""
-    bare = "".join(character for character in value if character.isalnum())
-    mixed = any(character.isdigit() for character in bare)
-    for one in {value, bare}:
-        if _says_something(one, letters=SHORTEST if mixed else LONG):
-            yield one
+    """The value where its letters and digits alone do not stand for it."""
+    bare = "".join(filter(str.isalnum, value))
+    mixed = any(map(str.isdigit, bare))
+    if not value.isascii() or len(bare) < LONG or (bare.isdigit() and bare != value):
+        for one in {value, bare}:
+            if _says_something(one, letters=SHORTEST if mixed else LONG):
+                yield one
+
+
+def _bare(value: str) -> Iterator[str]:
+    """Its letters and digits alone; a single word counts when it is long or a number is in it."""
+    bare = "".join(filter(str.isalnum, value))
+    if value.lower() not in _SAY_NOTHING and _says_something(bare, letters=LONG):
+        yield bare
 
 
 def _says_something(word: str, letters: int) -> bool:
@@ -223,6 +233,14 @@ def _encoded(word: str, own: Sequence[str]) -> Iterator[bytes]:
             encoded = spelled.encode(encoding, "replace")
             if b"?" not in encoded and len(encoded) >= SHORTEST:
                 yield encoded.lower()
+
+
+def _loose(word: str, own: Sequence[str], shortest: int) -> Iterator[Spelling]:
+    """The word as it is found where everything but letters, digits and what is not ASCII was left out."""
+    spellings = _encoded(word, own) if own else (word.lower().encode(),)
+    for bare in {one.translate(None, SEPARATORS) for one in spellings}:
+        if len(bare) >= shortest:
+            yield Spelling(bare, loose=True)
 
 
 def root(uid: bytes) -> bytes:
