@@ -8,7 +8,7 @@ from typing import NamedTuple
 from scp import charset, dictionary
 from scp.bounds import Bounds, Excess
 from scp.outcome import Failure, Outcome
-from scp.table import Element, Item, Met, Nested, Shapes, Table, everywhere, find
+from scp.table import Element, Item, Met, Nested, Shapes, Table, everywhere
 
 UNDEFINED = 0xFFFFFFFF
 BOUNDS = Bounds()
@@ -44,6 +44,7 @@ class DataSet:
     explicit: bool
     elements: tuple[Element, ...]
     nested: Table = field(default_factory=dict, repr=False)
+    _by_tag: dict[int, Element] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def everywhere(self) -> Iterator[Element]:
         """All elements, at all depths."""
@@ -51,7 +52,9 @@ class DataSet:
 
     def find(self, tag: int) -> Element | None:
         """The top-level element with this tag, if there is one."""
-        return find(self.elements, tag)
+        if not self._by_tag:  # dozens are asked for of each data set
+            self._by_tag.update((element[0], element) for element in self.elements)
+        return self._by_tag.get(tag)
 
     def value(self, tag: int) -> bytes:
         """The element's value as sent; empty when absent or without value."""

@@ -70,6 +70,8 @@ class Plan:
     _tables: Tables = field(init=False)
     _tables_blanked: Tables = field(init=False)
     _guard: Guard = field(init=False)
+    name: str = field(init=False)
+    """The recipe's id, or the ids of those put on one another, with the beginning of the digest."""
 
     def __post_init__(self) -> None:
         """Put the decisions into the form they are executed in."""
@@ -84,12 +86,9 @@ class Plan:
         object.__setattr__(self, "_tables", tables)
         object.__setattr__(self, "_tables_blanked", replace(tables, added=self.added_blanked))
         object.__setattr__(self, "_guard", guard(self.decisions, self.added, self.unguarded))
-
-    @property
-    def name(self) -> str:
-        """The recipe's id, or the ids of those put on one another, with the beginning of the digest."""
         ids = [word for one in self.recipe.directives if one.name == "id" for word in one.words]
-        return f"{'+'.join(ids) or self.recipe.path.stem}@{self.digest[:_DIGITS_OF_RECIPE]}"
+        name = f"{'+'.join(ids) or self.recipe.path.stem}@{self.digest[:_DIGITS_OF_RECIPE]}"
+        object.__setattr__(self, "name", name)
 
     def identity(self, instance: Instance) -> Identity:
         """Whose visit the instance belongs to. Raises Failure UNIDENTIFIED without PatientID or StudyInstanceUID."""

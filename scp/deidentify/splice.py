@@ -86,7 +86,8 @@ class Splice:
             if tag not in tags:
                 continue
             at = bisect_left(elements, (tag,))
-            out += self._level(elements[begin:at], self._dataset)
+            if at > begin:
+                out += self._level(elements[begin:at], self._dataset)
             out += self._added(tag, step)
             begin = at + (at < len(elements) and elements[at].tag == tag)
         return out + self._level(elements[begin:], self._dataset)

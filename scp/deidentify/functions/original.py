@@ -16,6 +16,8 @@ class Original:
     dataset: DataSet
     subject: Subject
     protocols: Mapping[str, str] = field(default_factory=dict)
+    uids: dict[str, str] = field(default_factory=dict)
+    """What its UIDs have become so far: the same ones are asked for again and again."""
 
     def text(self, tag: int) -> str:
         """A top-level value without its padding; characters that are not of the character set become U+FFFD."""

@@ -29,7 +29,11 @@ def uid(value: str, original: Original) -> str:
 
     UIDs that PS3.6 Annex A registers stand for no patient and stay; empty stays empty; what is no UID is replaced too.
     """
-    return VALUES.join(_token(one.strip(" \0"), original.subject.secret) for one in value.split(VALUES))
+    token = original.uids.get(value)
+    if token is None:
+        token = VALUES.join(_token(one.strip(" \0"), original.subject.secret) for one in value.split(VALUES))
+        original.uids[value] = token
+    return token
 
 
 def is_uid(text: str) -> bool:
