@@ -4,14 +4,15 @@ One pass over the table of elements at each level. Runs of neighbouring kept ele
 part of such a slice, so it is neither decoded nor copied.
 """
 
+import threading
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from scp import dictionary
 from scp.dataset import UNDEFINED, DataSet, read_unknown
-from scp.deidentify.functions.original import Original
+from scp.deidentify.functions.original import Original, Rewrite
 from scp.deidentify.repeated import ITEM, ITEM_END, SEQUENCE_END, Cut, Filled, New, Program, Writer, header
 from scp.deidentify.step import Action, Step, keep
 from scp.instance import Part
@@ -22,8 +23,32 @@ _PIXEL_REPRESENTATION = 0x00280103
 _PIXELS: Mapping[int, str] = {0x7FE00008: "OF", 0x7FE00009: "OD", 0x7FE00010: "OW"}
 _FIRST_PIXELS, _LAST_PIXELS = min(_PIXELS), max(_PIXELS)
 _ZERO_PADDED = frozenset({"UI", "OB", "UN"})
+_ODD_GROUP = 1 << 16
 _CREATORS = range(0x0010, 0x0100)
 _CREATOR = keep(("LO",), None, frozenset())
+_REMEMBERED = 4
+_LONG = 256
+"""Bytes of a private value from which on it is cheaper to remember than to take apart again."""
+
+
+class Rewritten(threading.local):
+    """What a thread has last made of private values that are taken apart: an instance's neighbours have the same."""
+
+    def __init__(self) -> None:
+        self.values: dict[tuple[Rewrite, bytes], bytes] = {}
+
+    def by(self, rewrite: Rewrite, sent: bytes) -> bytes:
+        """What is written in place of `sent`."""
+        if len(sent) < _LONG:
+            return rewrite(sent)
+        key = rewrite, sent
+        value = self.values.get(key)
+        if value is None:
+            value = rewrite(sent)
+            if len(self.values) >= _REMEMBERED:
+                self.values.clear()
+            self.values[key] = value
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +60,7 @@ class Tables:
     private_groups: frozenset[int]
     added: Mapping[int, Step]
     excluded: frozenset[str]
+    rewritten: Rewritten = field(default_factory=Rewritten, repr=False, compare=False)
 
 
 class Parts(NamedTuple):
@@ -122,18 +148,19 @@ class Splice:
         """The steps of this level's private elements by tag, with those of the creators they need (PS3.5 7.8.1)."""
         steps: dict[int, Step] = {}
         creators: dict[tuple[int, int], tuple[int, str]] = {}
-        for element in elements:
-            group, number = element.tag >> 16, element.tag & 0xFFFF
-            if group not in self._tables.private_groups:
+        groups = self._tables.private_groups
+        for tag, _, _, value, end, _ in elements:
+            if not tag & _ODD_GROUP or tag >> 16 not in groups:
                 continue
+            group, number = tag >> 16, tag & 0xFFFF
             if number in _CREATORS:
-                creator = bytes(self._data[element.value : element.end]).rstrip(b" \0")
-                creators[group, number] = element.tag, creator.decode("ascii", "replace")
+                creator = bytes(self._data[value:end]).rstrip(b" \0")
+                creators[group, number] = tag, creator.decode("ascii", "replace")
             elif block := creators.get((group, number >> 8)):
-                tag, creator_text = block
+                of_creator, creator_text = block
                 if step := self._tables.private.get((group, creator_text, number & 0xFF)):
-                    steps[tag] = _CREATOR
-                    steps[element.tag] = step
+                    steps[of_creator] = _CREATOR
+                    steps[tag] = step
         return steps
 
     def _added(self, tag: int, step: Step) -> list[Part]:
@@ -157,7 +184,7 @@ class Splice:
         if step.function:
             value = step.function(self.original.decode(sent), self.original).encode("ascii")
         elif step.rewrite:
-            value = step.rewrite(sent)
+            value = self._tables.rewritten.by(step.rewrite, sent)
         if len(value) & 1:
             value += b"\0" if step.vrs[0] in _ZERO_PADDED else b" "
         return value

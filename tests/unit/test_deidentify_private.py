@@ -1,6 +1,7 @@
 """What cleans private attributes: numbers, codes and lines of fixed lists pass; text, dates, serial numbers do not."""
 
 import gzip
+import threading
 import zlib
 from struct import pack, pack_into, unpack_from
 
@@ -14,6 +15,7 @@ from scp.deidentify.functions.ge import ge_protocol
 from scp.deidentify.functions.ge_polarity import ge_polarity
 from scp.deidentify.functions.numbers import codes, measures, numbers
 from scp.deidentify.functions.phoenix import phoenix_lines
+from scp.deidentify.splice import Rewritten
 
 NEEDLES = [BURIED.encode(), SERIAL.encode(), DATE.encode(), b"DOE"]
 
@@ -206,3 +208,49 @@ def test_a_block_that_is_not_understood_becomes_empty(sent: bytes) -> None:
 def test_no_bytes_make_any_of_them_fail(sent: bytes) -> None:
     for rewrite in REWRITES.values():
         assert isinstance(rewrite(sent), bytes)
+
+
+# what is remembered
+
+
+VALUES = [bytes([letter]) * size for letter in b"abcdefg" for size in (8, 255, 256, 300)]
+
+
+@given(st.lists(st.sampled_from(VALUES)))
+def test_what_was_just_rewritten_is_the_same_again(values: list[bytes]) -> None:
+    rewritten = Rewritten()
+
+    def backwards(sent: bytes) -> bytes:
+        return b"<" + sent[::-1] + b">"
+
+    assert [rewritten.by(backwards, one) for one in values] == [b"<" + one[::-1] + b">" for one in values]
+    assert all(len(sent) >= 256 for _, sent in rewritten.values)
+    assert len(rewritten.values) <= 4
+
+
+def test_long_neighbours_are_rewritten_once_by_each_function() -> None:
+    rewritten, made = Rewritten(), []
+
+    def one(sent: bytes) -> bytes:
+        made.append(sent)
+        return sent[:2]
+
+    assert [rewritten.by(one, b"y" * 300) for _ in range(3)] == [b"yy"] * 3
+    assert rewritten.by(lambda sent: sent[:1], b"y" * 300) == b"y"
+    assert [rewritten.by(one, b"s") for _ in range(2)] == [b"s"] * 2
+    assert made == [b"y" * 300, b"s", b"s"]
+
+
+def test_threads_remember_for_themselves() -> None:
+    rewritten, made = Rewritten(), []
+
+    def one(sent: bytes) -> bytes:
+        made.append(sent)
+        return sent
+
+    for _ in range(2):
+        thread = threading.Thread(target=rewritten.by, args=(one, b"z" * 300))
+        thread.start()
+        thread.join()
+    assert made == [b"z" * 300] * 2
+    assert rewritten.values == {}
