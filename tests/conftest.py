@@ -2,9 +2,14 @@ import logging
 
 import pydicom.config
 import pytest
+from hypothesis import settings
 from keeping import Keeping
 from pynetdicom.association import Association
 from requestor import Checkpoint
+
+# A busy machine fails no property; in CI hypothesis has a profile of its own, which is untimed too.
+settings.register_profile("untimed", settings.default, deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True, scope="session")
