@@ -1,0 +1,179 @@
+"""A data set without some of its items and elements: what single attributes cannot say is decided item by item.
+
+The plan then goes through what is left as through any other data set.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from struct import Struct
+
+from scp import dictionary
+from scp.bounds import Bounds
+from scp.dataset import UNDEFINED, DataSet, read, read_unknown
+from scp.deidentify.repeated import ITEM, ITEM_END, SEQUENCE_END
+from scp.instance import Part
+from scp.outcome import Failure
+from scp.table import Element, Item, Nested, Shape, Table
+
+_LENGTH = Struct("<I")
+_CHECKED = Bounds(depth=1 << 30, elements=1 << 62, values=1 << 62, header_bytes=1 << 62)  # what came was within them
+_BLANK = b"-"  # says nothing, and is no word of any protocol
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Level:
+    """The elements of an item, with what is needed to look at their values and into their sequences."""
+
+    data: memoryview = field(repr=False)
+    elements: tuple[Element, ...]
+    nested: Table
+
+    def find(self, tag: int) -> Element | None:
+        """The element with this tag, if there is one."""
+        return next((element for element in self.elements if element.tag == tag), None)
+
+    def value(self, tag: int) -> bytes:
+        """Its value as sent; empty when absent."""
+        element = self.find(tag)
+        return bytes(self.data[element.value : element.end]) if element else b""
+
+    def items(self, tag: int) -> list["Level"]:
+        """The items of the sequence with this tag, also of one that was sent as UN."""
+        element = self.find(tag)
+        held, nested = _held(self, element) if element else (None, self.nested)
+        return [Level(self.data, item.elements, nested) for item in (held.items if held else ())]
+
+
+@dataclass(frozen=True, slots=True)
+class Cuts:
+    """What is taken out of one item: all of it, elements by their tags, or the letters of texts."""
+
+    whole: bool = False
+    elements: frozenset[int] = frozenset()
+    letters: frozenset[int] = frozenset()
+
+
+Judge = Callable[[int, Level], Cuts | None]
+"""From a sequence's tag and one of its items to what is taken out; None where nothing is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pruning:
+    """What is looked at: items with one of the `tags` in them.
+
+    A sequence among `optional` that has lost all its items goes, another one stays empty.
+    """
+
+    judge: Judge = field(repr=False)
+    tags: frozenset[int]
+    optional: frozenset[int]
+
+    def apply(self, dataset: DataSet) -> DataSet:
+        """The data set without what was taken out; itself where that is nothing. Raises Failure as the judge does."""
+        work = _Work(self, dataset)
+        level = Level(dataset.data, dataset.elements, dataset.nested)
+        parts = work.level(level)
+        if parts is None:
+            return dataset
+        return read(b"".join(parts), explicit=dataset.explicit, bounds=_CHECKED)
+
+
+class _Work:
+    def __init__(self, pruning: Pruning, dataset: DataSet) -> None:
+        self._pruning = pruning
+        self._dataset = dataset
+        self._plain: dict[Shape, bool] = {}
+
+    def level(self, level: Level, cuts: Cuts | None = None) -> list[Part] | None:
+        """The elements of one level that stay, and what stays of them; None where all stays as it is."""
+        out: list[Part] = []
+        start = level.elements[0].start if level.elements else 0
+        changed = False
+        for element in level.elements:
+            new = self._element(level, element, cuts)
+            if new is None:
+                continue
+            changed = True
+            out += [level.data[start : element.start], *new]
+            start = element.stop
+        if not changed:
+            return None
+        return [*out, level.data[start : level.elements[-1].stop]]
+
+    def _element(self, level: Level, element: Element, cuts: Cuts | None) -> list[Part] | None:
+        if cuts and element.tag in cuts.elements:
+            return []
+        if cuts and element.tag in cuts.letters:
+            return [level.data[element.start : element.value], _BLANK * (element.end - element.value)]
+        held, nested = _held(level, element)
+        return self._sequence(level, element, held, nested) if held else None
+
+    def _sequence(self, level: Level, element: Element, held: Nested, nested: Table) -> list[Part] | None:
+        items = [self._item(level.data, element.tag, item, nested) for item in held.items]
+        if all(new is None for new in items):
+            return None
+        if not any(new is None or new for new in items) and element.tag in self._pruning.optional:
+            return []
+        body: list[Part] = []
+        at = element.value
+        for item, new in zip(held.items, items, strict=True):
+            after = _after(level.data, item, at)
+            body += [level.data[at:after]] if new is None else new
+            at = after
+        head = level.data[element.start : element.value - _LENGTH.size]
+        if element.end != element.stop:
+            return [head, _LENGTH.pack(UNDEFINED), *body, SEQUENCE_END]
+        return [head, _LENGTH.pack(sum(map(len, body))), *body]
+
+    def _item(self, data: memoryview, tag: int, item: Item, nested: Table) -> list[Part] | None:
+        if item.shape is not None and self._is_plain(item.shape):
+            return None
+        level = Level(data, item.elements, nested)
+        cuts = self._pruning.judge(tag, level)
+        if cuts and cuts.whole:
+            return []
+        parts = self.level(level, cuts)
+        if parts is None:
+            return None
+        if item.undefined:
+            return [ITEM.pack(0xFFFE, 0xE000, UNDEFINED), *parts, ITEM_END]
+        return [ITEM.pack(0xFFFE, 0xE000, sum(map(len, parts))), *parts]
+
+    def _is_plain(self, shape: Shape) -> bool:
+        if shape not in self._plain:
+            tags = self._pruning.tags
+            self._plain[shape] = not any(one.tag in tags or one.vr == "UN" for one in shape.everywhere)
+        return self._plain[shape]
+
+
+def _after(data: memoryview, item: Item, at: int) -> int:
+    """Where an item that starts at `at` ends."""
+    _, _, length = ITEM.unpack_from(data, at)
+    if length != UNDEFINED:
+        return at + ITEM.size + int(length)
+    return (item.elements[-1].stop if item.elements else at + ITEM.size) + ITEM.size
+
+
+def _held(level: Level, element: Element) -> tuple[Nested | None, Table]:
+    """What a sequence holds; one sent as UN of defined length is read only here, where it is a sequence by its tag."""
+    if held := level.nested.get(element.start):
+        return held, level.nested
+    if element.vr != "UN" or element.end != element.stop or dictionary.vr(element.tag) != "SQ":
+        return None, level.nested
+    try:
+        unknown = read_unknown(DataSet(level.data, explicit=False, elements=()), element)
+    except Failure:
+        return None, level.nested  # the plan refuses it, or leaves it out
+    return unknown.nested[element.start], unknown.nested
+
+
+def union(cuts: Iterable[Cuts | None]) -> Cuts | None:
+    """What several judges take out together."""
+    found = [one for one in cuts if one]
+    if not found:
+        return None
+    return Cuts(
+        whole=any(one.whole for one in found),
+        elements=frozenset().union(*(one.elements for one in found)),
+        letters=frozenset().union(*(one.letters for one in found)),
+    )
