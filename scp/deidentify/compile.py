@@ -18,7 +18,7 @@ from scp import dictionary
 from scp.deidentify import coverage
 from scp.deidentify import policy as pixel_policy
 from scp.deidentify.cleaning import TEXT_VALUE, cleaning
-from scp.deidentify.fields import NEVER, Matching, Named, Private
+from scp.deidentify.fields import NEVER, Inside, Matching, Named, Private
 from scp.deidentify.functions import FUNCTIONS, Made
 from scp.deidentify.functions.description import is_writable
 from scp.deidentify.functions.original import Original
@@ -71,7 +71,7 @@ def compile(recipe: Recipe, policy: Policy) -> Plan:  # noqa: A001  there is no 
         unguarded=_unguarded(recipe),
         pixels=pixel_policy.of(recipe),
         added_blanked=_added_blanked(recipe, policy),
-        cleaning=cleaning(_applied(recipe)),
+        cleaning=cleaning(_applied(recipe), compiler.inside()),
     )
     _check_reached(recipe, compiler.reached)
     _check_identifiers(recipe, plan)
@@ -150,6 +150,12 @@ class _Compiler:
                 elif (step := steps.get(attribute.tag)) and step.rule and step.rule.layer < rule.layer:
                     del steps[attribute.tag]
         return dict(sorted(steps.items()))
+
+    def inside(self) -> dict[Inside, bool]:
+        """The places inside of sequences that are emptied (True) or removed, in front of all other rules."""
+        rules = [(one.attributes, one) for one in self.recipe.rules if isinstance(one.attributes, Inside)]
+        self.reached.update(rule for _, rule in rules)
+        return {place: rule.verb == "BLANK" for place, rule in rules}
 
     def searches(self) -> tuple[Search, ...]:
         """The rules on values that are looked for in each instance."""

@@ -11,7 +11,7 @@ from scp import dictionary
 from scp.dataset import DataSet
 from scp.deidentify import blank, encoding, fields, native, part10, search
 from scp.deidentify.cleaning import Cleaning
-from scp.deidentify.fields import Matching, Named, Private
+from scp.deidentify.fields import Inside, Matching, Named, Private
 from scp.deidentify.functions.original import Original
 from scp.deidentify.functions.tokens import is_uid, uid
 from scp.deidentify.guard import Guard, guard
@@ -210,6 +210,10 @@ class Plan:
         named = fields.parse(tag_or_keyword)
         if isinstance(named, Matching):
             raise ValueError(f"{tag_or_keyword} is an expression; name one attribute")  # noqa: TRY004  a text is wrong
+        if isinstance(named, Inside):
+            rules = [one for one in self.recipe.rules if one.attributes == named]
+            found = (Decision(tag_or_keyword, _ACTION_OF[one.verb], one.path, one.line, one.text) for one in rules[-1:])
+            return tuple(found) or (self._decision(tag_or_keyword, self.decisions.get(named.tags[-1])),)
         if isinstance(named, Private):
             step = self.private.get((named.group, named.creator, named.element))
             return (self._decision(tag_or_keyword, step),)
