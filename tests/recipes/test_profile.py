@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -270,6 +271,18 @@ def test_uids_are_retained_only_with_their_option_and_only_if_they_are_uids() ->
 def test_an_option_without_a_profile_is_refused(names: str) -> None:
     with pytest.raises(RecipeError):
         plan_of(names)
+
+
+@pytest.mark.parametrize(("one", "other"), list(combinations([option.name for option in OPTIONS], 2)))
+def test_any_two_options_go_together_by_name_but_for_both_kinds_of_dates(one: str, other: str) -> None:
+    names = f"basic,{one},{other}"
+    if {one, other} == {"retain-full-dates", "modified-dates"}:
+        with pytest.raises(RecipeError, match="not both"):
+            plan_of(names)
+        return
+    codes = {option.code for option in OPTIONS if option.name in {one, other}}
+    left = made(plan_of(names))
+    assert all(code.encode() in value(left.find(0x00120064), left) for code in codes | {profile.BASIC_CODE})
 
 
 def test_full_and_modified_dates_exclude_each_other() -> None:
