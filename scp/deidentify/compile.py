@@ -17,13 +17,14 @@ from functools import partial
 from scp import dictionary
 from scp.deidentify import coverage
 from scp.deidentify import policy as pixel_policy
-from scp.deidentify.fields import NEVER, Matching, Named, Private
+from scp.deidentify.cleaning import TEXT_VALUE, cleaning
+from scp.deidentify.fields import NEVER, Inside, Matching, Named, Private
 from scp.deidentify.functions import FUNCTIONS, Made
 from scp.deidentify.functions.description import is_writable
 from scp.deidentify.functions.original import Original
 from scp.deidentify.groups import Searched
 from scp.deidentify.plan import Plan
-from scp.deidentify.profile import BASIC_CODE, CLEAN_PIXELS_CODE
+from scp.deidentify.profile import BASIC_CODE, CLEAN_CONTENT_CODE, CLEAN_PIXELS_CODE
 from scp.deidentify.recipe import Recipe, RecipeError, Rule
 from scp.deidentify.search import Search
 from scp.deidentify.step import Action, Step, keep
@@ -70,9 +71,11 @@ def compile(recipe: Recipe, policy: Policy) -> Plan:  # noqa: A001  there is no 
         unguarded=_unguarded(recipe),
         pixels=pixel_policy.of(recipe),
         added_blanked=_added_blanked(recipe, policy),
+        cleaning=cleaning(_applied(recipe), compiler.inside()),
     )
     _check_reached(recipe, compiler.reached)
     _check_identifiers(recipe, plan)
+    _check_cleaned(recipe, plan)
     coverage.check(plan)
     return plan
 
@@ -147,6 +150,12 @@ class _Compiler:
                 elif (step := steps.get(attribute.tag)) and step.rule and step.rule.layer < rule.layer:
                     del steps[attribute.tag]
         return dict(sorted(steps.items()))
+
+    def inside(self) -> dict[Inside, bool]:
+        """The places inside of sequences that are emptied (True) or removed, in front of all other rules."""
+        rules = [(one.attributes, one) for one in self.recipe.rules if isinstance(one.attributes, Inside)]
+        self.reached.update(rule for _, rule in rules)
+        return {place: rule.verb == "BLANK" for place, rule in rules}
 
     def searches(self) -> tuple[Search, ...]:
         """The rules on values that are looked for in each instance."""
@@ -270,6 +279,15 @@ def _check_identifiers(recipe: Recipe, plan: Plan) -> None:
     step = plan.added.get(_SOP_INSTANCE_UID) or plan.decisions[_SOP_INSTANCE_UID]
     if step.function is not FUNCTIONS["uid"] and not _retains_uids(recipe, step):
         raise RecipeError(recipe.path, 1, "SOPInstanceUID has to be new; write REPLACE SOPInstanceUID func:uid")
+
+
+def _check_cleaned(recipe: Recipe, plan: Plan) -> None:
+    """Content that is said to be clean has no text as sent: concepts that nobody knows hold free text."""
+    step = plan.decisions[TEXT_VALUE]
+    if CLEAN_CONTENT_CODE in _applied(recipe) and step.action is Action.KEEP:
+        path, line = (step.rule.path, step.rule.line) if step.rule else (recipe.path, 1)
+        sentence = f"{CLEAN_CONTENT_CODE} is applied and TextValue is kept; write REPLACE TextValue func:description"
+        raise RecipeError(path, line, sentence)
 
 
 def _retains_uids(recipe: Recipe, step: Step) -> bool:

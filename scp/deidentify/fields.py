@@ -15,6 +15,8 @@ _KEYWORD = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 _EXPANDER = re.compile(r"([A-Za-z]+):(.*)")
 _LOWERED_CLASS = re.compile(r"\\[A-Z]")
 _GROUP = re.compile(r"[0-9A-Fa-f]{4}")
+_INSIDE = "__"
+_NUMBER = re.compile(r"\d{1,6}", re.ASCII)
 _VR_LENGTH = 2
 NEVER = frozenset({0x0000, 0x0002, 0x0004, 0xFFFC, 0xFFFE})
 """Groups of commands, file meta information, directories, padding and items: made anew or left out."""
@@ -45,7 +47,16 @@ class Matching:
     everything: bool = False
 
 
-Field = Named | Private | Matching
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """One attribute in one place inside of sequences: their tags and its own, and the numbers of items or `EVERY`."""
+
+    tags: tuple[int, ...]
+    items: tuple[int, ...]
+
+
+EVERY = -1
+Field = Named | Private | Matching | Inside
 
 
 def parse(text: str) -> Field:
@@ -54,6 +65,8 @@ def parse(text: str) -> Field:
         return Matching(lambda _: True, everything=True)
     if private := _PRIVATE.fullmatch(text):
         return _private(private)
+    if _INSIDE in text and ":" not in text:
+        return _inside(text.split(_INSIDE))
     if tag := _TAG.fullmatch(text):
         if text.startswith("(") != text.endswith(")"):
             raise ValueError(f"{text} is no tag; write (gggg,eeee)")
@@ -73,6 +86,17 @@ def _private(match: re.Match[str]) -> Private:
     if vr is None or vr not in SHORT_VRS | LONG_VRS - {"UN"}:
         raise ValueError(f"{match[0]} is not in its maker's dictionary, so nobody knows what it holds; leave it out")
     return Private(group, creator, element, vr)
+
+
+def _inside(words: list[str]) -> Inside:
+    """As deid writes them: Sequence__Keyword for all items, (gggg,eeee)__0__(gggg,eeee) for one."""
+    numbers = words[1::2] if len(words) % 2 and all(map(_NUMBER.fullmatch, words[1::2])) else []
+    named = [parse(word) for word in (words[::2] if numbers else words)]
+    public = [one.attribute for one in named if isinstance(one, Named)]
+    if len(public) != len(named) or any(one.vrs != ("SQ",) for one in public[:-1]):
+        raise ValueError(f"{_INSIDE.join(words)} is no way down to an attribute; write Sequence{_INSIDE}Keyword")
+    items = tuple(map(int, numbers)) or (EVERY,) * (len(public) - 1)
+    return Inside(tuple(one.tag for one in public), items)
 
 
 def _tag(tag: int) -> Named:

@@ -19,8 +19,6 @@ from scp.deidentify.values import TEXT_VRS
 
 _OPTIONS: Mapping[str, Option] = {option.name: option for option in OPTIONS}
 _RESEARCH = ("modified-dates", "retain-patient-characteristics", "clean-descriptors", "retain-safe-private")
-_UNVERIFIED = frozenset({"clean-structured-content", "clean-graphics"})
-"""Options whose code is not claimed: E.3.4-1 is not executed by concept name, strokes are not looked at."""
 _FREE_TEXT = frozenset({"LO", "LT", "SH", "ST", "UC", "UT"})
 _DENIED = ("AE", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT")
 _REPLACED: Mapping[str, str] = dict.fromkeys(("DA", "DT", "TM"), "func:date_shift") | {"UI": "func:uid"}
@@ -130,8 +128,7 @@ def option(name: str) -> str:
         lines.append((f"REPLACE {_TEXT_VALUE} func:description", ""))  # E.1-1 names the sequence around it only
     if name in _TIMES:
         lines.append((f"ADD {_LONGITUDINAL} {_TIMES[name]}", ""))
-    codes = [] if name in _UNVERIFIED else [chosen.code]
-    return _recipe("", f'the {chosen.meaning}, to be put on basic: recipe = "basic,{name}"', codes, lines)
+    return _recipe("", f'the {chosen.meaning}, to be put on basic: recipe = "basic,{name}"', [chosen.code], lines)
 
 
 def research_mri() -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scp.deidentify import fields
-from scp.deidentify.fields import Matching, Named, Private
+from scp.deidentify.fields import Inside, Matching, Named, Private
 from scp.dictionary import Attribute
 
 _SPLIT = re.compile(r'by="(.)"(?:;minlength=(\d{1,2}))?|minlength=(\d{1,2})')
@@ -62,4 +62,6 @@ def union(members: Sequence[Named | Matching]) -> Matching:
 def _public(field: fields.Field, name: str) -> Named | Matching:
     if isinstance(field, Private):
         raise ValueError(f"{name} is private, and groups hold public attributes only")  # noqa: TRY004  a text is wrong
+    if isinstance(field, Inside):
+        raise ValueError(f"{name} is one place, and groups hold attributes wherever they stand")  # noqa: TRY004  the same
     return field

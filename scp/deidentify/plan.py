@@ -10,7 +10,8 @@ from typing import NamedTuple
 from scp import dictionary
 from scp.dataset import DataSet
 from scp.deidentify import blank, encoding, fields, native, part10, search
-from scp.deidentify.fields import Matching, Named, Private
+from scp.deidentify.cleaning import Cleaning
+from scp.deidentify.fields import Inside, Matching, Named, Private
 from scp.deidentify.functions.original import Original
 from scp.deidentify.functions.tokens import is_uid, uid
 from scp.deidentify.guard import Guard, guard
@@ -67,6 +68,7 @@ class Plan:
     unguarded: frozenset[int] = frozenset()
     pixels: PixelPolicy = field(default_factory=PixelPolicy)
     added_blanked: Mapping[int, Step] = field(default_factory=dict)
+    cleaning: Cleaning = field(default_factory=Cleaning)
     _tables: Tables = field(init=False)
     _tables_blanked: Tables = field(init=False)
     _guard: Guard = field(init=False)
@@ -157,14 +159,15 @@ class Plan:
         labels = self.pixels.look(dataset)
         if labels and instance.pixels is None:
             dataset = blank.blanked(dataset, instance.arrival.transfer_syntax, labels)
-        original = Original(dataset, subject, self.protocols)
+        cleaned, texts = self.cleaning.apply(dataset)
+        original = self.cleaning.retained(Original(dataset, subject, self.protocols), texts)
         sop_instance_uid = self._uid(_SOP_INSTANCE_UID, original)
         if not sop_instance_uid:
             raise Failure(Outcome.NOT_DEIDENTIFIED, "there is no SOPInstanceUID to replace")
         head = part10.head(instance.arrival.sop_class_uid, sop_instance_uid, _written_as(instance.arrival))
         tables = self._tables_blanked if labels else self._tables
         tables = search.tables(tables, self.searches, original) if self.searches else tables
-        return Splice(tables, original), head, labels
+        return Splice(tables, original, cleaned), head, labels
 
     def _guarded(self, parts: list[Part], start: int, original: Original) -> bytes:
         """The parts as one, held against the instance's own values; the data set begins at `start`."""
@@ -206,6 +209,10 @@ class Plan:
         named = fields.parse(tag_or_keyword)
         if isinstance(named, Matching):
             raise ValueError(f"{tag_or_keyword} is an expression; name one attribute")  # noqa: TRY004  a text is wrong
+        if isinstance(named, Inside):
+            rules = [one for one in self.recipe.rules if one.attributes == named]
+            found = (Decision(tag_or_keyword, _ACTION_OF[one.verb], one.path, one.line, one.text) for one in rules[-1:])
+            return tuple(found) or (self._decision(tag_or_keyword, self.decisions.get(named.tags[-1])),)
         if isinstance(named, Private):
             step = self.private.get((named.group, named.creator, named.element))
             return (self._decision(tag_or_keyword, step),)

@@ -12,9 +12,18 @@ FOLDER = Path(scp.__file__).parent.parent / "deid_recipes" / "profiles"
 PRIVATE = "(gggg,eeee) where gggg is odd"
 """The row that stands for all private attributes."""
 
-_ROWS, _SAFE_ROWS = 656, 479
+_ROWS, _SAFE_ROWS, _CONCEPT_ROWS = 656, 479, 214
 _BASIC_COLUMN = "Basic Prof."
 _LEADING = ("Attribute Name", "Tag", "Retd. (from )", "In Std. Comp. IOD (from )", _BASIC_COLUMN)
+_CONCEPT_COLUMNS = (
+    "Code Meaning",
+    "Code Value",
+    "Coding Scheme Designator",
+    "Value Type",
+    "Retd. (from )",
+    "In Std. Tpl. (from )",
+    _BASIC_COLUMN,
+)
 _BASIC_CODES = frozenset({"D", "U", "X", "X/D", "X/Z", "X/Z/D", "X/Z/U*", "Z", "Z/D"})
 _OPTION_CODES = frozenset({"", "C", "K"})
 _TAG_LENGTH = len("(gggg,eeee)")
@@ -30,7 +39,19 @@ class Option:
     meaning: str
 
 
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """One row of E.3.4-1: the concept name of content items of one value type, and what becomes of them."""
+
+    code: str
+    scheme: str
+    value_type: str
+    basic: str
+    options: Mapping[str, str]
+
+
 BASIC_CODE = "113100"
+CLEAN_CONTENT_CODE, CLEAN_GRAPHICS_CODE = "113104", "113103"
 CLEAN_PIXELS_CODE = "113101"
 OPTIONS = (
     Option("retain-safe-private", "Rtn. Safe Priv. Opt.", "113111", "Retain Safe Private Option"),
@@ -146,6 +167,35 @@ def technical(path: Path = FOLDER / "technical.csv") -> Mapping[tuple[int, str, 
     if len(named) != len(found) or not named.keys().isdisjoint(safe_private()):
         raise ValueError(f"{path}: an attribute stands there twice, or in Table E.3.10-1 already")
     return named
+
+
+@cache
+def concepts(path: Path = FOLDER / "e.3.4-1.csv") -> tuple[Concept, ...]:
+    """Table E.3.4-1 in its order. Raises ValueError unless it is the one of 214 rows with known codes."""
+    columns, read = _read(path)
+    with_column = [option for option in OPTIONS if option.column in columns]
+    if columns != [*_CONCEPT_COLUMNS, *(option.column for option in with_column)] or len(read) != _CONCEPT_ROWS:
+        raise ValueError(f"{path}: this is not Table E.3.4-1 of 2026c with its {_CONCEPT_ROWS} rows")
+    found = tuple(
+        Concept(
+            row["Code Value"],
+            row["Coding Scheme Designator"],
+            row["Value Type"],
+            row[_BASIC_COLUMN],
+            {option.name: row[option.column] for option in with_column},
+        )
+        for row in read
+    )
+    if any(one.basic not in {"D", "X", "X/D"} or not _OPTION_CODES.issuperset(one.options.values()) for one in found):
+        raise ValueError(f"{path}: a concept has a code that PS3.15 does not define")
+    return found
+
+
+@cache
+def retired_concepts(path: Path = FOLDER / "e.3.4-1-retired.csv") -> Mapping[tuple[str, str], str]:
+    """The SNOMED codes that concepts of E.3.4-1 had before, by code and scheme (PS3.16 Annex O)."""
+    _, read = _read(path)
+    return {(row["Code Value"], row["Coding Scheme Designator"]): row["Retired Code Value"] for row in read}
 
 
 def private_vr(group: int, creator: str, element: int) -> str | None:

@@ -26,7 +26,7 @@ from scp.deidentify.recipe import load
 from scp.instance import Arrival, Instance, Peer, Subject
 from scp.outcome import Failure, Outcome
 
-RECIPES = ("mip", "mip-strict", "research-mri")
+RECIPES = ("mip", "mip-strict", "research-mri", "research-mri,clean-structured-content,clean-graphics")
 SYNTAXES = (EXPLICIT, IMPLICIT, RLE)
 SUBJECT = Subject("Pq7kLm20Xy", "4820117365", b"\x07" * 32)
 PEER = Peer("MODALITY", "CLOAKROOM", "192.0.2.7")
@@ -64,9 +64,21 @@ def seeds() -> list[Case]:
         sequence(0x00400275, explicit(0x00400007, "LO", "text"), undefined=True, undefined_items=True),
         explicit(0x00190010, "LO", "SIEMENS MR HEADER") + explicit(0x0019100A, "US", b"\1\0"),
     )
+    name = sequence(0x0040A043, explicit(0x00080100, "SH", "121106") + explicit(0x00080102, "SH", "DCM"))
+    item = explicit(0x0040A040, "CS", "TEXT") + name + explicit(0x0040A160, "UT", "axial")
+    circle = explicit(0x00700022, "FL", bytes(16)) + explicit(0x00700023, "CS", "CIRCLE")
+    cleaned = image(
+        sequence(0x0040A730, item, sequence(0x0040A730, item, name), undefined=True),
+        sequence(0x00700001, sequence(0x00700008, explicit(0x00700006, "ST", "x")) + sequence(0x00700009, circle)),
+    )
     sent = [(EXPLICIT, encode(made)) for made in (mr(), ct(), enhanced())]
     sent += [(IMPLICIT, encode(made, IMPLICIT)) for made in (mr(), ct(), enhanced())]
-    sent += [(EXPLICIT, odd), (RLE, image(pixels=frames)), (IMPLICIT, implicit(0x00080018, "1.2.3"))]
+    sent += [
+        (EXPLICIT, odd),
+        (EXPLICIT, cleaned),
+        (RLE, image(pixels=frames)),
+        (IMPLICIT, implicit(0x00080018, "1.2.3")),
+    ]
     return [Case(recipe, syntax, data) for recipe in RECIPES for syntax, data in sent]
 
 

@@ -26,6 +26,8 @@ COMBINED = [f"basic,{option.name}" for option in OPTIONS] + [
     "basic,retain-uids,retain-device-identity,retain-institution-identity,retain-full-dates",
     "basic,clean-structured-content,clean-graphics,clean-descriptors",
     "basic,retain-uids,retain-safe-private,clean-graphics",
+    "basic,clean-structured-content,retain-device-identity,retain-institution-identity,clean-descriptors",
+    "research-mri,clean-structured-content,clean-graphics",
     "mip,modified-dates",
     "research-mri,retain-device-identity",
     "research-mri,retain-uids",

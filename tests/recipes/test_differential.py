@@ -1,4 +1,4 @@
-"""deid itself and the plan, over every eligible file that pydicom brings: the same where both mean the same.
+"""deid itself and the plan, over every eligible file of pydicom, pydicom-data and public scans: the same comes out.
 
 What both mean: verbs on public attributes with literals, and days for whole dates. Outside of it the plan differs on
 purpose; each difference is a test of its own below, with its reason.
@@ -9,21 +9,23 @@ from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
+import data_store
 import pydicom
 import pytest
 from deid.config import DeidRecipe
 from encoded import EXPLICIT, MR, UID, explicit, image, sequence
 from encoded import instance as encoded_instance
 from pydicom import Dataset
-from test_sample_files import GOOD, instance
+from test_sample_files import GOOD, instance, whole
 
 from scp.deidentify import part10
 from scp.deidentify.compile import Policy
 from scp.deidentify.compile import compile as compile_plan
 from scp.deidentify.fields import NEVER
 from scp.deidentify.functions.dates import parse
+from scp.deidentify.functions.tokens import is_uid
 from scp.deidentify.plan import Plan
-from scp.deidentify.recipe import RecipeError
+from scp.deidentify.recipe import RecipeError, load
 from scp.deidentify.recipe import read as read_recipe
 from scp.dictionary import ATTRIBUTES
 from scp.instance import Subject
@@ -44,12 +46,17 @@ RECIPES = {
     "vr": "REMOVE select:VR:PN\nBLANK select:VR:TM",
     "group": "REMOVE select:group:0010",
     "expressions": "REMOVE contains:Institution\nREMOVE endswith:Physician\nBLANK contains:^Accession",
+    "beginnings": "REMOVE startswith:Patient\nBLANK startswith:Study.*Time\nREPLACE startswith:PatientN ANON",
+    "fields": "REMOVE fields:people\nBLANK fields:times\n\n"
+    "%fields people\nFIELD PatientName\nFIELD contains:Physician\n\n%fields times\nFIELD select:VR:TM\n\n%header",
     "shields": "REMOVE contains:^Study\nREPLACE StudyDescription KEPT\nKEEP StudyDate",
     "all": "REMOVE ALL\nKEEP Rows\nKEEP PatientID\nREPLACE StudyDescription SOME",
     "except": "REMOVE except:^(Rows|Columns|PatientID|Modality|Bits.*)$",
     "jitter": "JITTER StudyDate 31\nREMOVE PatientBirthDate",
     "add": "ADD PatientName ANON\nADD StudyID 7\nREMOVE StudyTime",
 }
+SCANS = Path(__file__).parents[3] / "shared" / "data"
+CUT_SHORT = frozenset({"emri_small_jpeg_2k_lossless_too_short.dcm"})
 NOT_COMPARED = {0x00080016, 0x00080018, 0x00283010, 0x7FE00010} | set(range(0x00281101, 0x00281224))
 """The identity of our objects, and what deid never touches: VOILUTSequence, pixel data and palettes."""
 
@@ -113,11 +120,40 @@ def crashes_deid(path: Path) -> bool:
         return nested(pydicom.dcmread(path), frozenset())
 
 
-FILES = [path for path in GOOD if small(path) and not crashes_deid(path)]
+def of_pydicom_data() -> list[Path]:
+    """The files of the PyPI package that are instances which the node takes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        paths = sorted(Path(data_store.__file__ or "").parent.rglob("*.dcm"))
+        return [path for path in paths if path.name not in CUT_SHORT and whole(path) is not None]
+
+
+def of_public_scans() -> list[Path]:
+    """The first file of each series, where the public scans are beside the repository."""
+    folders: dict[Path, Path] = {}
+    for path in sorted(SCANS.rglob("*.dcm")) if SCANS.is_dir() else ():
+        folders.setdefault(path.parent, path)
+    return list(folders.values())
+
+
+def has_uids(path: Path) -> bool:
+    """Whether what names its series is a UID; where it is none, it is not kept (difference l)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sent = str(pydicom.dcmread(path, specific_tags=["SeriesInstanceUID"]).get("SeriesInstanceUID", ""))
+    return not sent or is_uid(sent)
+
+
+def eligible(path: Path) -> bool:
+    """Whether both engines take the file, deid within some seconds."""
+    return small(path) and has_uids(path) and not crashes_deid(path)
+
+
+FILES = [path for path in (*GOOD, *of_pydicom_data(), *of_public_scans()) if eligible(path)]
 
 
 def test_there_are_enough_files() -> None:
-    assert len(FILES) > 50
+    assert len(FILES) > 100
 
 
 def dated(path: Path) -> bool:
@@ -257,6 +293,46 @@ def test_k_what_a_recipe_forgot_does_not_leave(tmp_path: Path) -> None:
         compile_plan(read_recipe(path), Policy({})).apply(encoded_instance(image(NAME, comment)), SUBJECT)
     assert error.value.outcome is Outcome.RESIDUAL
     assert error.value.why == "the value of (0010,0010) PatientName stands in (0020,4000) ImageComments"
+
+
+def test_l_what_is_no_uid_is_not_kept_as_one(tmp_path: Path) -> None:
+    series = explicit(0x0020000E, "UI", "DOE^JOHN")
+    data = part10.head(MR, UID, EXPLICIT) + image(series)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert theirs(pydicom.dcmread(BytesIO(data)), "REMOVE PatientName", tmp_path).SeriesInstanceUID == "DOE^JOHN"
+    with pytest.raises(Failure) as error:
+        plan_of("REMOVE PatientName", tmp_path).apply(encoded_instance(image(series)), SUBJECT)
+    assert error.value.outcome is Outcome.NOT_DEIDENTIFIED
+    assert "DOE" not in error.value.why
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("line", ['REMOVE (0019,"SIEMENS MR HEADER",0C)', 'REMOVE 0019,"SIEMENS MR HEADER",0C'])
+def test_a_private_attribute_is_named_by_its_creator_in_both(line: str, tmp_path: Path) -> None:
+    creator = explicit(0x00190010, "LO", "SIEMENS MR HEADER")
+    numbers = explicit(0x0019100A, "US", b"\1\0"), explicit(0x0019100C, "IS", "1000")
+    by_deid, ours = both(
+        line, tmp_path, creator, *numbers, ours=f'{line}\n# because: a test\nKEEP (0019,"SIEMENS MR HEADER",0A)'
+    )
+    for made in (by_deid, ours):
+        assert 0x0019100C not in made
+        assert made[0x0019100A].value == 1
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_several_recipes_are_layers_where_deid_loses_what_they_collect(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.dicom", tmp_path / "second.dicom"
+    first.write_text(f"FORMAT dicom\n%header\n# because: a test\nREMOVE PatientID\nREPLACE StudyDescription A\n{OURS}")
+    second.write_text(
+        "FORMAT dicom\n%fields who\nFIELD PatientName\n%header\nREPLACE StudyDescription B\nREMOVE fields:who\n"
+    )
+    elements = NAME, explicit(0x00081030, "LO", "AXIAL")
+    plan = unguarded(compile_plan(load(f"{first},{second}"), Policy({})))
+    ours = pydicom.dcmread(BytesIO(b"".join(plan.apply(encoded_instance(image(*elements)), SUBJECT).parts)))
+    assert ours.StudyDescription == "B"
+    assert "PatientName" not in ours
+    assert "PatientID" not in ours
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -1,6 +1,5 @@
 """The residual guard finds values however they are spelled anew, and those that stand only in what was sent as UN."""
 
-import time
 from collections.abc import Callable
 
 import pytest
@@ -220,11 +219,11 @@ def test_any_bytes_in_un_end_in_values_or_in_the_limits(content: bytes, item: bo
     assert all(tag in {PHYSICIAN, NAME} and one in value for tag, one in found)
 
 
-def test_a_large_output_with_many_places_is_looked_through_once() -> None:
+def test_a_hundred_thousand_places_that_are_none_hold_nothing_up() -> None:
     original = Original(instance(explicit(PATIENT_ID, "LO", "12121212")).dataset, SUBJECT, {})
-    begun = time.process_time()
     GUARD.check(explicit(COMMENTS, "UT", "12" * 100_000), 0, original)  # numbers within a longer one
-    assert time.process_time() - begun < 60  # minutes, if each place were counted from the beginning
+    with pytest.raises(Failure):
+        GUARD.check(explicit(COMMENTS, "UT", "12" * 100_000 + " 1212-1212"), 0, original)
 
 
 def test_the_recipes_that_come_with_the_node_hold_what_they_wrote_themselves() -> None:

@@ -1,0 +1,139 @@
+"""What is decided item by item, in front of all rules for attributes.
+
+Clean Structured Content and Clean Graphics: what of content items and drawings stays (PS3.15 E.3.3 and E.3.4). And
+lines that name an attribute in one place inside of sequences.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from struct import Struct
+
+from scp.dataset import DataSet
+from scp.deidentify.concepts import Concepts, Fate, concepts_of
+from scp.deidentify.fields import EVERY, Inside
+from scp.deidentify.functions.original import Original
+from scp.deidentify.profile import CLEAN_CONTENT_CODE, CLEAN_GRAPHICS_CODE
+from scp.deidentify.prune import Cuts, Level, Pruning, Where, union
+from scp.outcome import Failure, Outcome
+
+_CONTENT_SEQUENCE, _CONCEPT_NAME, _VALUE_TYPE = 0x0040A730, 0x0040A043, 0x0040A040
+_CODE_VALUE, _CODING_SCHEME, _POSITION = 0x00080100, 0x00080102, 0x0040DB73
+TEXT_VALUE, _UNFORMATTED_TEXT = 0x0040A160, 0x00700006
+_TEXTS = frozenset({TEXT_VALUE, _UNFORMATTED_TEXT})
+_ANNOTATIONS, _TEXT_OBJECTS, _OBJECTS, _COMPOUND = 0x00700001, 0x00700008, 0x00700009, 0x00700209
+_LOOKED_AT = frozenset({_CONCEPT_NAME, _POSITION, _ANNOTATIONS, _OBJECTS})
+_OPTIONAL = frozenset({_CONTENT_SEQUENCE, _ANNOTATIONS, _OBJECTS})
+_GRAPHIC_TYPE, _GRAPHIC_DATA = 0x00700023, 0x00700022
+_POINT = Struct("<ff")
+_SHAPES = {"POINT": 1, "CIRCLE": 2, "ELLIPSE": 4}
+"""Graphic types that draw one thing, and the points that it takes (PS3.3 C.10.5.1.2)."""
+_LINES = frozenset({"POLYLINE", "INTERPOLATED"})
+_MEASURED = 3
+"""Points of a distance or an angle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaning:
+    """`contents` is None and `graphics` False where the option is not applied; of `places` some are only emptied."""
+
+    contents: Concepts | None = None
+    graphics: bool = False
+    places: Mapping[Inside, bool] = field(default_factory=dict)
+
+    def apply(self, dataset: DataSet) -> tuple[DataSet, frozenset[bytes]]:
+        """The data set with cleaned items, and the texts in it that are to stay as they were sent.
+
+        Raises Failure NOT_DEIDENTIFIED where an item has to go and others are referred to by their position.
+        """
+        if self.contents is None and not self.graphics and not self.places:
+            return dataset, frozenset()
+        found = _Found()
+        tags = _LOOKED_AT | {place.tags[-1] for place in self.places}
+        pruned = Pruning(partial(self._judge, found), tags, _OPTIONAL).apply(dataset)
+        if found.positions and found.removed:
+            why = "content items are referred to by position, and some of those before them would have to go"
+            raise Failure(Outcome.NOT_DEIDENTIFIED, why)
+        return pruned, frozenset(found.retained)
+
+    def _judge(self, found: "_Found", where: Where, item: Level) -> Cuts | None:
+        tag = where[-1][0]
+        contents = _content(self.contents, found, tag, item) if self.contents else None
+        drawn = _drawn(tag, item) if self.graphics else None
+        return union((contents, drawn, *(_named(place, blank, where) for place, blank in self.places.items())))
+
+    def retained(self, original: Original, texts: Collection[bytes]) -> Original:
+        """The original in which these texts are names of the site's own, so that cleaning lets them through."""
+        if not texts:
+            return original
+        decoded = {original.decode(text) for text in texts}
+        names = {text: text for text in decoded if text.isascii() and text.isprintable()}
+        return Original(original.dataset, original.subject, {**original.protocols, **names})
+
+
+def cleaning(codes: Collection[str], places: Mapping[Inside, bool]) -> Cleaning:
+    """What a recipe that applies these codes (PS3.16 CID 7050) and names these places does item by item."""
+    contents = concepts_of(codes) if CLEAN_CONTENT_CODE in codes else None
+    return Cleaning(contents, CLEAN_GRAPHICS_CODE in codes, places)
+
+
+@dataclass(slots=True)
+class _Found:
+    """What was met on the way through one data set."""
+
+    retained: set[bytes] = field(default_factory=set)
+    removed: bool = False
+    positions: bool = False
+
+
+def _content(concepts: Concepts, found: _Found, tag: int, item: Level) -> Cuts | None:
+    """A content item by its concept name (PS3.3 C.17.3, 10.2): the most that any of its names asks for."""
+    found.positions = found.positions or item.find(_POSITION) is not None
+    names = item.items(_CONCEPT_NAME)
+    if not names:
+        return None
+    value_type = _text(item, _VALUE_TYPE)
+    fate = max(concepts.fate(_text(name, _CODE_VALUE), _text(name, _CODING_SCHEME), value_type) for name in names)
+    if fate is Fate.REMOVED:
+        found.removed = found.removed or tag == _CONTENT_SEQUENCE
+        return Cuts(whole=True)
+    if fate is Fate.DUMMY:
+        return Cuts(letters=_TEXTS)
+    if fate is Fate.RETAINED:
+        found.retained.add(item.value(TEXT_VALUE))
+    return None
+
+
+def _named(place: Inside, blank: bool, where: Where) -> Cuts | None:  # noqa: FBT001
+    """What goes where the way down is the one that a line names."""
+    ways = zip(place.tags[:-1], place.items, where, strict=False)
+    if len(where) != len(place.items) or any(tag != at or number not in {EVERY, n} for tag, number, (at, n) in ways):
+        return None
+    named = frozenset(place.tags[-1:])
+    return Cuts(values=named) if blank else Cuts(elements=named)
+
+
+def _drawn(tag: int, item: Level) -> Cuts | None:
+    """Of an annotation only what measures or outlines: no text, and no stroke that could be writing."""
+    if tag == _OBJECTS:
+        return Cuts(whole=True) if _is_stroke(item) else None
+    if tag != _ANNOTATIONS:
+        return None
+    if all(_is_stroke(one) for one in item.items(_OBJECTS)):
+        return Cuts(whole=True)
+    return Cuts(elements=frozenset({_TEXT_OBJECTS, _COMPOUND}))
+
+
+def _is_stroke(item: Level) -> bool:
+    """Whether it is an open line of more points than a distance or an angle takes, or of no known type."""
+    kind, data = _text(item, _GRAPHIC_TYPE), item.value(_GRAPHIC_DATA)
+    if not data or len(data) % _POINT.size:
+        return True
+    points = list(_POINT.iter_unpack(data))
+    if kind in _SHAPES:
+        return len(points) != _SHAPES[kind]
+    return kind not in _LINES or (len(points) > _MEASURED and points[0] != points[-1])
+
+
+def _text(level: Level, tag: int) -> str:
+    return level.value(tag).decode("ascii", "replace").strip(" \0")
