@@ -12,6 +12,7 @@ from scp.state import State
 from scp.steward.publish import READY
 from scp.store.files import TEMPORARY, digest_of
 from scp.store.staging import Staging
+from scp.verify import volumes
 from scp.verify.finding import Finding, Kind, Report
 
 Progress = Callable[[int, int], None]
@@ -60,8 +61,8 @@ class Audit:
             known.add(place)
             report.visits += 1
             progress(report.instances, total)
-        for found in self._unknown(known):
-            report.findings.append(found)
+        report.findings += self._unknown(known)
+        report.findings += volumes.look(self.export, self.index, digests=self.digests)
         self._sealed(report)
 
     def _places(self) -> Iterator[tuple[PurePosixPath, list[Standing]]]:

@@ -338,7 +338,7 @@ def test_where_a_day_is_gone_the_session_stays_as_it_was(house):
         path.unlink()
     house.today = house.today.replace(day=4)
     assert house.give(*(one for one in series(1, "T1 MPRAGE", count=6) if one.instance_number > 1004)) == 0
-    assert "the published folder is gone, or empty" in house.said()
+    assert "the folder of 20310203 is gone or empty, so what came later cannot join the session" in house.said()
     assert (house.root / f"{T1W}.nii.gz").read_bytes() == before
 
 

@@ -217,3 +217,10 @@ FROM (
 
 -- name: unremoved_quarantine
 SELECT id, outcome FROM expired_quarantine WHERE removed = 0
+
+-- name: volume_files
+SELECT v.path, v.name, v.stored, f.file_name, f.digest
+FROM volume AS v LEFT JOIN volume_file AS f ON f.name = v.name ORDER BY v.path, v.name, f.file_name
+
+-- name: nifti_exports
+SELECT DISTINCT scan_research_id FROM export WHERE name = 'nifti'
