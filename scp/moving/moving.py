@@ -119,6 +119,8 @@ class Moving:
             target = self.moves.target(move)
             with self.staging.adding(target.folder) as folder:
                 renamed = list(self._placed(move, folder))
+                with answerable("the folder of a merged or split visit"):
+                    sync_folder(self._folder(target))
                 faults.point("move.placed")
                 move = self.moves.moved(move, renamed, target)
             count = len(renamed)
@@ -136,7 +138,7 @@ class Moving:
             if move.study in {"", one.study}:
                 parts, made = one.renumbered(move.source, move.target)
                 renamed = _renamed(name, move)
-                files.place(folder, renamed, parts, made)
+                files.place(folder, renamed, parts, made, _later)
                 yield Renamed(name, renamed, made)
 
     def _looked_at(self, move: Move) -> dict[str, str]:
@@ -199,6 +201,10 @@ class Moving:
             yield linkage
         finally:
             linkage.close()
+
+
+def _later(_folder: int) -> None:
+    """The names become durable together, before any row says so."""
 
 
 def _renamed(name: str, move: Move) -> str:
