@@ -37,7 +37,7 @@ demo: install ## a node, a made-up patient's head study sent to it, and what bec
 test: dev ## all tests that need nothing but Python (TESTS=...: pytest's own arguments)
 	$(BIN)/python -m pytest $(TESTS)
 
-test-debian: dev ## the tests that need Debian's programs (apt-get install age dcmtk dicom3tools iproute2 iptables libgdcm-tools odil orthanc)
+test-debian: dev ## the tests that need Debian's programs (apt-get install age dcmtk dicom3tools file iproute2 iptables libgdcm-tools odil orthanc)
 	$(BIN)/python -m pytest -m debian
 
 $(VENV)/.cluster: requirements-cluster.lock $(VENV)/.dev

@@ -11,6 +11,7 @@ layouts/     where a visit stands in the export tree and what its files are call
 store/       durable files; the sealed quarantine
 db/          all SQL: the index (pseudonymous) and the linkage (identified, encrypted, apart)
 steward/     checks a visit once it is complete, and publishes it
+moving/      visits merged and split before that, by an operator's word
 exports/     what is made of published visits besides
 retention/   what has been kept long enough goes
 inbound/     files as input: what a peer would send, found in folders, ZIPs and on media

@@ -90,7 +90,7 @@ def recover(config: Config, index: Index, officer: str) -> Recovered:
     staging.prepare()
     quarantine.prepare()
     publisher = handover.publisher(config, layout_of(config), index)
-    handover.resume(config, index)
+    handover.resume(config, index, bounds(config))
     return Recovery(config.export, index, quarantine, publisher, index.recipe(), bounds(config)).run()
 
 
@@ -154,7 +154,7 @@ def writer(config: Config, listener: socket.socket) -> Writer:
 
 def steward(config: Config, metrics: Metrics) -> Steward:
     """The steward, for a process of its own or an operator's command."""
-    return handover.steward(config, layout_of(config), metrics)
+    return handover.steward(config, layout_of(config), metrics, bounds(config))
 
 
 def warnings(config: Config) -> list[str]:

@@ -3,17 +3,25 @@
 import os
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from functools import partial
 
+from scp.bounds import Bounds
 from scp.config import Config, ConfigError
+from scp.dataset import BOUNDS
+from scp.db.engine import DatabaseError
 from scp.db.expiry import Expiry
 from scp.db.exports import Ledger
 from scp.db.index import Index
+from scp.db.moved import Moved
+from scp.db.moves import Moves
 from scp.db.volumes import Volumes
+from scp.deidentify.functions.tokens import token
 from scp.exports import Surroundings
 from scp.exports.exporter import Exporter
 from scp.intake import Intake
 from scp.layouts import Layout
 from scp.metrics import Metrics, declare
+from scp.moving import Moving
 from scp.outcome import Failure, Outcome
 from scp.retention import Daily, Retention
 from scp.retention.visits import Visits
@@ -21,6 +29,7 @@ from scp.steward.gates.converted import program
 from scp.steward.manifest import Manifests
 from scp.steward.publish import OWN, Publisher
 from scp.steward.steward import Steward
+from scp.store import keys
 from scp.store.staging import Staging
 from scp.volumes import Walk
 
@@ -51,11 +60,32 @@ def publisher(config: Config, layout: Layout, index: Index) -> Publisher:
     return Publisher(config.export, Staging(config.export), index, layout, manifests, group_of(config))
 
 
-def steward(config: Config, layout: Layout, metrics: Metrics) -> Steward:
+def steward(config: Config, layout: Layout, metrics: Metrics, bounds: Bounds = BOUNDS) -> Steward:
     """The steward, for a process of its own or an operator's command."""
     index = Index(config.index_path)
-    daily = Daily(retention(config, index, metrics))
-    return Steward(index, publisher(config, layout, index), metrics, config, beside=daily.turn)
+    daily, begun = Daily(retention(config, index, metrics)), moving(config, index, bounds)
+
+    def beside(alive: Callable[[], None]) -> None:
+        begun.turn(alive)
+        daily.turn(alive)
+
+    return Steward(index, publisher(config, layout, index), metrics, config, beside=beside)
+
+
+def moving(config: Config, index: Index, bounds: Bounds) -> Moving:
+    """What merges and splits visits, for an operator's command, and for whoever finishes what one began."""
+    staging = Staging(config.export)
+    moves = Moves(config.index_path)
+    return Moving(index, moves, partial(_linkage, config), staging, token, config.reports, bounds)
+
+
+def _linkage(config: Config) -> Moved:
+    try:
+        linkage = Moved(config.linkage_path, keys.load(config.keys).linkage)
+        linkage.open()
+    except keys.KeyFileError as error:
+        raise DatabaseError(str(error)) from error
+    return linkage
 
 
 def retention(config: Config, index: Index, metrics: Metrics) -> Retention:
@@ -64,13 +94,15 @@ def retention(config: Config, index: Index, metrics: Metrics) -> Retention:
     return Retention(config, index, expiry, Visits(expiry, staging, _surroundings(config, staging)), metrics)
 
 
-def resume(config: Config, index: Index) -> None:
-    """Finish what retention had begun when the last end came; call it when no process of the node runs."""
-    held = retention(config, index, declare())
+def resume(config: Config, index: Index, bounds: Bounds = BOUNDS) -> None:
+    """Finish what retention, or an operator, had begun when the last end came; call it when no process runs."""
+    held, begun = retention(config, index, declare()), moving(config, index, bounds)
     try:
+        begun.turn()
         held.try_to_resume()
     finally:
         held.expiry.close()
+        begun.moves.close()
 
 
 def ledger(config: Config) -> Ledger:

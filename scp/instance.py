@@ -108,11 +108,15 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What the linkage gives for an identity: pseudonym, visit number, and the secret that all tokens derive from."""
+    """What the linkage gives for an identity: pseudonym, visit number, and the secret that all tokens derive from.
+
+    `moves` is how often studies of the visit had been moved to another one when it was asked.
+    """
 
     pseudonym: str
     scan_research_id: str
     secret: bytes = field(repr=False)
+    moves: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +133,7 @@ class DeidentifiedInstance:
     """An instance that may be written under the export root; only `deidentify.plan` makes one.
 
     `parts` is its content; empty where that stands in a temporary already, written as it came. `calling` is the AE
-    title of who sent it.
+    title of who sent it, `moves` what its subject says of its visit.
     """
 
     pseudonym: str
@@ -145,6 +149,7 @@ class DeidentifiedInstance:
     size: int
     parts: tuple[Part, ...] = field(repr=False)
     calling: str = ""
+    moves: int = 0
 
 
 @final

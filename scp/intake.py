@@ -115,7 +115,7 @@ class Intake:
         while True:
             delivery = self.index.open_delivery(clean)
             with self.staging.adding(delivery.folder) as folder:
-                if self.index.is_receiving(delivery):
+                if self.index.is_receiving(delivery, clean.moves):
                     return self._store(folder, content, clean, source, delivery)
             self.staging.leave(delivery.folder)  # published between the two questions: the next one receives
 

@@ -19,20 +19,26 @@ class Row(NamedTuple):
 class State(Enum):
     """Each row's name is the index column, the metric label, the word in `visit show` and the row in docs/visits.md."""
 
-    RECEIVING = Row(True, ("quiet", "rejected"), "instances are coming")
+    RECEIVING = Row(True, ("quiet", "rejected", "moving"), "instances are coming")
     REOPENED = Row(True, ("quiet", "rejected"), "the same, after the visit was published, or expired, before")
-    QUIET = Row(True, ("checked", "held", "quarantined", "rejected"), "complete: every signal, or an operator, says so")
-    CHECKED = Row(True, ("approved", "held", "rejected"), "no gate holds it")
+    QUIET = Row(
+        True,
+        ("checked", "held", "quarantined", "rejected", "moving"),
+        "complete: every signal, or an operator, says so",
+    )
+    CHECKED = Row(True, ("approved", "held", "rejected", "moving"), "no gate holds it")
     HELD = Row(
         True,
-        ("quiet", "approved", "rejected", "expiring"),
+        ("quiet", "approved", "rejected", "moving", "expiring"),
         "waits for a person: a gate holds it, or approval is asked for",
     )
     QUARANTINED = Row(
-        True, ("quiet", "rejected", "expiring"), "a gate keeps it in staging; nobody can approve it as it is"
+        True, ("quiet", "rejected", "moving", "expiring"), "a gate keeps it in staging; nobody can approve it as it is"
     )
-    REJECTED = Row(True, ("quiet", "approved", "expiring"), "a person keeps it in staging")
+    REJECTED = Row(True, ("quiet", "approved", "moving", "expiring"), "a person keeps it in staging")
     APPROVED = Row(True, ("publishing", "rejected"), "will be published as soon as nothing is being added")
+    MOVING = Row(False, ("receiving", "merged"), "is being merged or split; taken up again after a crash")
+    MERGED = Row(False, (), "all of it is in another visit, and what is sent again goes there")
     PUBLISHING = Row(False, ("published",), "is being moved; taken up again after a crash")
     PUBLISHED = Row(False, ("expiring",), "stands in the export tree, with its marker")
     EXPIRING = Row(False, ("expired",), "its time is over; is being taken away, and taken up again after a crash")

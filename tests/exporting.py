@@ -1,6 +1,11 @@
 """A house whose published visits are exported, without a node."""
 
 import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 from doubles import VISIT
@@ -11,6 +16,7 @@ from scp.exports import Surroundings
 from scp.exports.exporter import Exporter
 
 DAY = "2031/20310203"
+VALIDATOR = Path(sys.executable).parent / "bids-validator-deno"
 
 
 class Exporting(House):
@@ -40,3 +46,15 @@ class Exporting(House):
     def table(self):
         with (self.config.export / "EHR" / DAY / "mri_visits.csv").open() as file:
             return list(csv.DictReader(file))
+
+
+def complaints(root, folder):
+    """What the validator says that is wrong: its code and the file; it needs no network."""
+    environment = {**os.environ, "DENO_DIR": str(folder / "deno"), "NO_COLOR": "1"}
+    done = subprocess.run(
+        [VALIDATOR, root, "--format", "json"], capture_output=True, check=False, env=environment, timeout=100
+    )
+    found = json.loads(done.stdout)["issues"]["issues"]
+    wrong = [(one["code"], one.get("location", "")) for one in found if one["severity"] == "error"]
+    assert done.returncode == 0 or wrong, done.stderr
+    return wrong

@@ -96,7 +96,7 @@ class House:
             while recorded is None:
                 delivery, name = self.index.open_delivery(instance), file_name(instance)
                 with self.staging.adding(delivery.folder) as folder:
-                    if self.index.is_receiving(delivery):
+                    if self.index.is_receiving(delivery, instance.moves):
                         files.place(folder, name, instance.parts, instance.digest)
                         recorded = self.index.record(instance, None, name, delivery)
                 if recorded is None:

@@ -19,6 +19,7 @@ from scp.cli import (
     export,
     import_,
     keys,
+    move,
     probe,
     quarantine,
     recipe,
@@ -80,6 +81,8 @@ GROUPS = (
 
 for _name, _verb in VERBS:
     app.command(_name)(_verb)
+visit.app.command("merge")(move.merge)
+visit.app.command("split")(move.split)
 for _name, _group in GROUPS:
     app.add_typer(_group, name=_name)
 

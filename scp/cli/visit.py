@@ -26,7 +26,8 @@ Visit = Annotated[
 ]
 
 
-def _reason(text: str) -> str:
+def checked_reason(text: str) -> str:
+    """A reason as it is kept; raises BadParameter where it is none."""
     if not text.strip() or len(text) > _LONGEST_REASON or not text.isprintable():
         raise typer.BadParameter(f"a reason is 1-{_LONGEST_REASON} printable characters")
     return text.strip()
@@ -34,7 +35,9 @@ def _reason(text: str) -> str:
 
 Reason = Annotated[
     str,
-    typer.Option("--reason", help="Why, for the record; it is kept as it is, so name no patient.", callback=_reason),
+    typer.Option(
+        "--reason", help="Why, for the record; it is kept as it is, so name no patient.", callback=checked_reason
+    ),
 ]
 
 

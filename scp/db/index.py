@@ -8,7 +8,7 @@ from typing import Any
 
 from scp.db.commit import Commit, OwnCommit
 from scp.db.engine import DatabaseError, Engine
-from scp.db.writes import Row, Write
+from scp.db.writes import MOVED, Row, Write, has_moved
 from scp.instance import DeidentifiedInstance, Source
 from scp.outcome import Failure, Outcome
 from scp.state import State
@@ -90,11 +90,15 @@ class Index:
         """Whether the same instance is stored already with the same de-identified content.
 
         One that a recovery adopted gets the fingerprints of its original now, and is known by them from then on.
-        Raises Failure CONFLICTING when its UID is known with other content.
+        Raises Failure CONFLICTING when its UID is known with other content, and OUT_OF_RESOURCES where its visit is
+        being merged or split meanwhile.
         """
         uids = {"sop_instance_uid": instance.sop_instance_uid, "source_uid": source.uid}
         rows = self._engine.rows("instance_or_source", uids)
+        mine: Row = {"scan_research_id": instance.scan_research_id, "moves": instance.moves}
         for row in rows:
+            if has_moved(self._engine, mine, row["scan_research_id"]):
+                raise Failure(Outcome.OUT_OF_RESOURCES, MOVED)
             if row["sop_instance_uid"] != instance.sop_instance_uid or row["digest"] != instance.digest:
                 raise Failure(Outcome.CONFLICTING, "SOPInstanceUID is known with other content")
             if row["source_uid"] is None:
@@ -116,10 +120,16 @@ class Index:
         row = self._engine.row("delivery_state", _key(delivery))
         return None if row is None else str(row["state"])
 
-    def is_receiving(self, delivery: Delivery) -> bool:
-        """Whether files may still be added to its staging folder; ask while holding that folder's shared lock."""
-        label = self.state(delivery)
-        return label is not None and State[label.upper()].open
+    def is_receiving(self, delivery: Delivery, moves: int | None = None) -> bool:
+        """Whether files may still be added to its staging folder; ask while holding that folder's shared lock.
+
+        Raises Failure OUT_OF_RESOURCES where studies of the visit were moved to another one since there had been so
+        many `moves`: this instance's may be among them.
+        """
+        row = self._engine.row("delivery_state", _key(delivery))
+        if row is not None and moves is not None and row["moves"] > moves:
+            raise Failure(Outcome.OUT_OF_RESOURCES, MOVED)
+        return row is not None and State[row["state"].upper()].open
 
     def record(self, instance: DeidentifiedInstance, source: Source | None, name: str, delivery: Delivery) -> Recorded:
         """Commit the row of an instance whose file is durable; when this returns STORED, it may be acknowledged.
@@ -141,6 +151,7 @@ class Index:
             "scan_research_id": delivery.scan_research_id,
             "delivery": delivery.number,
             "calling": instance.calling,
+            "moves": instance.moves,
             "now": time.time(),
         }
         found = self._commit(Write("instance", row))

@@ -1,31 +1,25 @@
 """The linkage: whose pseudonym and visit number are whose, sealed row by row, in a database of its own."""
 
-import hashlib
 import hmac
 import json
 import secrets
 import time
-import unicodedata
 from base64 import b32encode
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 from scp.db.engine import DatabaseError, Engine
 from scp.db.fingerprint import Fingerprint
+from scp.db.sealing import Sealing, normal
 from scp.instance import Identity, Source, Subject
 from scp.outcome import Failure, Outcome
 
-_NONCE = 12
 _BY_RULE = b"\0"  # before what several studies have in common: no text that is read of a data set begins so
 _VISIT_DIGITS = 12
 
 
-class Linkage:
+class Linkage(Sealing):
     """Insert-or-get of a subject and a visit; the only place that keeps what a patient is called at the hospital.
 
     Each subject has 32 random bytes of which all its tokens are made, so that destroying that one row makes them
@@ -34,10 +28,8 @@ class Linkage:
     """
 
     def __init__(self, path: Path, key: bytes) -> None:
+        super().__init__(key)
         self._engine = Engine(path, "linkage")
-        self._blind_key = _derive(key, b"blind index")
-        self._bulk_key, self._content_key = _derive(key, b"content, in bulk"), _derive(key, b"content")
-        self._aead = AESGCMSIV(_derive(key, b"sealed columns"))
         self._check = hmac.new(key, b"cloakroom linkage key", "sha256").hexdigest()
 
     def open(self) -> str:
@@ -95,7 +87,14 @@ class Linkage:
         if found is None:
             with self._engine.write():
                 self._claim(blinds)
-                found = self._find(f"known_{where}", blinds) or self._add(identity, blinds)
+                found = self._find(f"known_{where}", blinds)
+                if found is None:
+                    self._add(identity, blinds)
+                    found = self._find(f"known_{where}", blinds)
+                if found is not None and identity.visit:
+                    self._place(identity, blinds, found)
+        if found is None:
+            raise DatabaseError(f"{self._engine.path}: does not give back what was written into it")
         return found
 
     def fits(self) -> bool:
@@ -108,8 +107,8 @@ class Linkage:
         """Seal every row anew under another key, in one transaction; returns how many subjects there are.
 
         Pseudonyms, visit numbers and the subjects' secrets stay what they are, so that nothing published changes. Of
-        a study that is a visit it stays known whose it is; sex and birth date, which are nowhere but in digests, and
-        the studies of visits by rule are known again from their next instance on.
+        a study it stays known whose it is; sex and birth date, which are nowhere but in digests, are known again from
+        its next instance on.
         """
         new = Linkage(self._engine.path, key)
         try:
@@ -142,13 +141,20 @@ class Linkage:
             self._engine.change("add_study", blinds)
             sealed = new.sealed_member(str(member["scan_research_id"]), study, self._begins(member))
             self._engine.change("reseal_member", {**sealed, "member": blinds["member"], "before": member["blind"]})
+        for placed in self._engine.rows("placed_of", {"pseudonym": pseudonym}):
+            number = str(placed["scan_research_id"])
+            uid = self._unseal(placed["identity"], "placed.identity", number)
+            blinds = new.blinds(Identity(patient_id, issuer, uid.decode()))
+            self._engine.change("add_study", blinds)
+            row = {**blinds, "before": placed["blind"], "identity": new.resealed_placed(number, uid)}
+            self._engine.change("reseal_placed", row)
 
     def resealed_subject(self, pseudonym: str, secret: bytes, words: bytes) -> dict[str, str | bytes]:
         """A subject's row under this key; `words` are its identity as the row holds it."""
         patient_id, issuer = json.loads(words)
         return {
             "pseudonym": pseudonym,
-            "blind": self._blind("subject", _normal(issuer), _normal(patient_id)),
+            "blind": self._blind("subject", normal(issuer), normal(patient_id)),
             "secret": self._seal(secret, "subject.secret", pseudonym),
             "identity": self._seal(words, "subject.identity", pseudonym),
         }
@@ -164,6 +170,10 @@ class Linkage:
             "identity": self._seal(what, "visit.identity", number),
         }
 
+    def resealed_placed(self, number: str, study: bytes) -> bytes:
+        """Which study was placed in a visit, under this key."""
+        return self._seal(study, "placed.identity", number)
+
     def counts(self) -> tuple[int, int]:
         """How many subjects and visits there are."""
         row = self._engine.rows("count")[0]
@@ -171,10 +181,10 @@ class Linkage:
 
     def blinds(self, identity: Identity) -> dict[str, bytes | None]:
         """Everything that is looked up, and nothing that can be read; what was not sent is None."""
-        patient = (_normal(identity.issuer), _normal(identity.patient_id))
-        by_rule = ("visit by rule", *patient, _normal(identity.visit))
-        sex, birth_date = _normal(identity.sex), _normal(identity.birth_date)
-        study = _normal(identity.study_uid)
+        patient = (normal(identity.issuer), normal(identity.patient_id))
+        by_rule = ("visit by rule", *patient, normal(identity.visit))
+        sex, birth_date = normal(identity.sex), normal(identity.birth_date)
+        study = normal(identity.study_uid)
         return {
             "subject": self._blind("subject", *patient),
             "visit": self._blind(*by_rule) if identity.visit else self._blind("visit", *patient, study),
@@ -195,9 +205,15 @@ class Linkage:
         if row is None:
             return None
         secret = self._unseal(row["secret"], "subject.secret", row["pseudonym"])
-        return Subject(row["pseudonym"], row["scan_research_id"], secret)
+        return Subject(row["pseudonym"], row["scan_research_id"], secret, row["moves"])
 
-    def _add(self, identity: Identity, blinds: dict[str, bytes | None]) -> Subject:
+    def _place(self, identity: Identity, blinds: dict[str, bytes | None], subject: Subject) -> None:
+        """Which study came to a visit by rule: the rule alone would not tell, when one of them is to be split off."""
+        number = subject.scan_research_id
+        sealed = self._seal(identity.study_uid.encode(), "placed.identity", number)
+        self._engine.change("add_placed", {**blinds, "scan_research_id": number, "identity": sealed})
+
+    def _add(self, identity: Identity, blinds: dict[str, bytes | None]) -> None:
         now = time.time()
         row = self._engine.row("subject", {"subject": blinds["subject"]})
         if row is None:
@@ -213,12 +229,12 @@ class Linkage:
             )
         else:
             pseudonym = row["pseudonym"]
-            secret = self._unseal(row["secret"], "subject.secret", pseudonym)
-        if not identity.hours:
-            return Subject(pseudonym, self._add_visit(identity, blinds, pseudonym, now), secret)
-        return Subject(pseudonym, self._join(identity, blinds, pseudonym, now), secret)
+        if identity.hours:
+            self._join(identity, blinds, pseudonym, now)
+        else:
+            self._add_visit(identity, blinds, pseudonym, now)
 
-    def _join(self, identity: Identity, blinds: dict[str, bytes | None], pseudonym: str, now: float) -> str:
+    def _join(self, identity: Identity, blinds: dict[str, bytes | None], pseudonym: str, now: float) -> None:
         """The visit of a study that is new, by hours: the nearest one that began near enough, else one of its own."""
         rows = self._engine.rows("members_of", {"pseudonym": pseudonym})
         known = {str(row["scan_research_id"]): begins for row in rows if (begins := self._begins(row)) is not None}
@@ -227,7 +243,6 @@ class Linkage:
             number, begins = self._add_visit(identity, blinds, pseudonym, now), identity.begins
         sealed = self.sealed_member(number, identity.study_uid, begins)
         self._engine.change("add_member", {**sealed, "member": blinds["member"]})
-        return number
 
     def _begins(self, row: Any) -> float | None:  # noqa: ANN401  a row of SQLite's
         number, sealed = str(row["scan_research_id"]), row["begins"]
@@ -251,18 +266,6 @@ class Linkage:
             if self._engine.change("add_visit", {**row, "visit": blinds["visit"]}):
                 return number
 
-    def _blind(self, *words: str) -> bytes:
-        # Length-prefixed, so that no two lists of words are written alike.
-        text = b"".join(len(word).to_bytes(4, "big") + word for word in (w.encode() for w in words))
-        return hmac.digest(self._blind_key, text, "sha256")
-
-    def _seal(self, value: bytes, column: str, row: str) -> bytes:
-        nonce = secrets.token_bytes(_NONCE)
-        return nonce + self._aead.encrypt(nonce, value, f"1|{column}|{row}".encode())
-
-    def _unseal(self, value: bytes, column: str, row: str) -> bytes:
-        return self._aead.decrypt(value[:_NONCE], value[_NONCE:], f"1|{column}|{row}".encode())
-
 
 def nearest(begins: float | None, hours: int, known: Mapping[str, float]) -> str | None:
     """The visit whose beginning is nearest to this one, at most so many hours away, before or after.
@@ -280,11 +283,3 @@ def pseudonym_of(secret: bytes) -> str:
     """PatientID as research sees it: a letter and 16 of base32, 80 bits of a keyed hash of the subject's secret."""
     token = hmac.digest(secret, b"patient", "sha256")[:10]
     return "S" + b32encode(token).decode("ascii")
-
-
-def _derive(key: bytes, purpose: bytes) -> bytes:
-    return HKDF(algorithm=SHA256(), length=hashlib.sha256().digest_size, salt=None, info=purpose).derive(key)
-
-
-def _normal(text: str) -> str:
-    return unicodedata.normalize("NFC", text).strip()

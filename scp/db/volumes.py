@@ -1,6 +1,7 @@
 """Which volumes stand where in the tree NIFTI/: a place is committed before a file is, so that no crash makes two."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,9 +41,11 @@ class Volumes:
             found = self._engine.rows("place", {"name": name})[0]
         return Place(name, str(found["path"]), bool(found["stored"]))
 
-    def placed(self, place: Place, size: int) -> None:
-        """Its files, of so many bytes, are durable; when this returns it may be acknowledged."""
+    def placed(self, place: Place, size: int, digests: Mapping[str, bytes]) -> None:
+        """Its files, by name with their SHA-256, are durable; when this returns it may be acknowledged."""
         with self._engine.write():
+            for file, digest in digests.items():
+                self._engine.change("add_file", {"name": place.name, "file_name": file, "digest": digest})
             self._engine.change("placed", {"name": place.name, "size": size, "now": time.time()})
 
     def count(self) -> int:

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from scp import faults
 from scp.db.engine import Engine
@@ -10,6 +10,9 @@ from scp.outcome import Failure, Outcome
 
 Value = str | int | float | bytes | None
 Row = Mapping[str, Value]
+
+
+MOVED: Final = "the visit is being merged or split, or was; send it again"
 
 
 class Write(NamedTuple):
@@ -51,13 +54,14 @@ def _one(engine: Engine, write: Write) -> Row | Failure:
 
 def _instance(engine: Engine, row: Row) -> Row:
     """The row of an instance whose file is durable: stored, unchanged, or Refused as conflicting."""
+    row = {"moves": None, **row}
     if not engine.change("add_instance", row):
         return _instance_before(engine, row)
     delivery = {"scan_research_id": row["scan_research_id"], "number": row["delivery"]}
     arrived = {"calling": "", **row, **delivery}
     if not engine.change("touch_delivery", arrived) and not _reopen(engine, arrived):
         # A request can outlive the worker that asked, and with it the folder's lock: nothing joins what is published.
-        raise Refused(Outcome.OUT_OF_RESOURCES, "the visit was being published; send it again")
+        raise Refused(Outcome.OUT_OF_RESOURCES, "the visit was being published, merged or split; send it again")
     return _recorded(Outcome.STORED, row)
 
 
@@ -71,6 +75,8 @@ def _reopen(engine: Engine, row: Row) -> int:
 
 def _instance_before(engine: Engine, new: Row) -> Row:
     row = engine.row("instance_or_source", new)
+    if row is not None and has_moved(engine, new, row["scan_research_id"]):
+        raise Refused(Outcome.OUT_OF_RESOURCES, MOVED)
     if row is None or row["sop_instance_uid"] != new["sop_instance_uid"] or row["digest"] != new["digest"]:
         raise Refused(Outcome.CONFLICTING, "SOPInstanceUID is known with other content")
     if row["source_uid"] is None and new["source_uid"] is not None:
@@ -78,6 +84,12 @@ def _instance_before(engine: Engine, new: Row) -> Row:
     # The same moment as well: it is this very write, asked again because its answer was lost.
     again = row["stored_at"] == new["now"]
     return _recorded(Outcome.STORED if again else Outcome.UNCHANGED, dict(row))
+
+
+def has_moved(engine: Engine, new: Row, holder: str) -> bool:
+    """Whether an instance is known under another visit than it was made for, because one of them is merged or split."""
+    asked = {"scan_research_id": new["scan_research_id"], "moves": new["moves"], "other": holder}
+    return holder != new["scan_research_id"] and engine.row("has_moved", asked) is not None
 
 
 def _recorded(outcome: Outcome, row: Row) -> Row:
@@ -94,6 +106,8 @@ def _delivery(engine: Engine, row: Row) -> Row:
     found = engine.row("open_delivery", visit)
     if found is not None:
         return dict(found)
+    if engine.row("has_moved", {**visit, "moves": None, "other": None}):
+        raise Refused(Outcome.OUT_OF_RESOURCES, MOVED)
     engine.change("add_visit", row)
     number = engine.rows("last_delivery", visit)[0]["number"] + 1
     engine.change("add_delivery", {**visit, "number": number, "now": row["now"]})

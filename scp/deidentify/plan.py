@@ -190,6 +190,7 @@ class Plan:
             size=content.size,
             parts=content.parts,
             calling=arrival.peer.calling,
+            moves=original.subject.moves,
         )
 
     def _uid(self, tag: int, original: Original) -> str:

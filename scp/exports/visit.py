@@ -30,8 +30,13 @@ class Visit:
         return of_visit(self.folder, files)
 
     def every(self) -> dict[Path, Header]:
-        """Of all files of all days, by file; raises ExportError where one of the folders is gone."""
+        """Of all files of all days, by file; raises ExportError, with its day, where one of the folders is gone."""
         days = [Visit(self.scan_research_id, self.number, folder) for folder in (self.folder, *self.others)]
+        for day in days:
+            if day.folder in self.others and not any(day.folder.glob("*.dcm")):
+                # Only layouts by days have several folders of a visit.
+                name = day.folder.parent.name
+                raise ExportError(f"the folder of {name} is gone or empty, so what came later cannot join the session")
         return {day.folder / header.file: header for day in days for header in day.headers()}
 
 

@@ -12,12 +12,14 @@ from scp.state import State
 from scp.steward.publish import READY
 from scp.store.files import TEMPORARY, digest_of
 from scp.store.staging import Staging
+from scp.verify import volumes
 from scp.verify.finding import Finding, Kind, Report
 
 Progress = Callable[[int, int], None]
 """Told how many instances were looked at, of how many."""
 
 _TREE = "DICOM"
+_GONE = frozenset({State.EXPIRED, State.MERGED})
 _RUNNING = frozenset({Kind.TEMPORARY, Kind.ORPHAN, Kind.UNLISTED, Kind.UNFINISHED})
 
 
@@ -52,20 +54,20 @@ class Audit:
         total = int(self.index.listing("totals")[0]["instances"])
         known: set[PurePosixPath] = set()
         for place, standing in self._places():
-            if any(each.state is State.EXPIRING for each in standing):
-                report.add(Kind.UNFINISHED, place)  # nothing of it has to be there
+            if any(each.state in {State.EXPIRING, State.MOVING} for each in standing):
+                report.add(Kind.UNFINISHED, place)  # what of it has to be there is not said
             else:
                 self._folder(report, place, standing)
             known.add(place)
             report.visits += 1
             progress(report.instances, total)
-        for found in self._unknown(known):
-            report.findings.append(found)
+        report.findings += self._unknown(known)
+        report.findings += volumes.look(self.export, self.index, digests=self.digests)
         self._sealed(report)
 
     def _places(self) -> Iterator[tuple[PurePosixPath, list[Standing]]]:
         """Every folder that should stand somewhere, with the deliveries in it: those of one day share one."""
-        there = [each for each in self.index.deliveries() if each.state is not State.EXPIRED]
+        there = [each for each in self.index.deliveries() if each.state not in _GONE]
         standing = sorted(((_place(each), each) for each in there), key=lambda pair: pair[0])
         for place, pairs in groupby(standing, key=lambda pair: pair[0]):
             yield place, [each for _, each in pairs]

@@ -26,7 +26,9 @@ class Kind(Enum):
     STRAY = Row("something in the export tree or the quarantine that no row knows", lost=False, repaired=False)
     UNMARKED = Row("a published visit without its marker", lost=False, repaired=False)
     MARKED = Row("a marker in a folder that is not published", lost=False, repaired=False)
-    UNFINISHED = Row("a publication, or an expiry, that was begun and not finished", lost=False, repaired=True)
+    UNFINISHED = Row(
+        "a publication, an expiry, a merge or a split that was begun and not finished", lost=False, repaired=True
+    )
     ORPHAN = Row("a file in staging that was never indexed", lost=False, repaired=True)
     UNLISTED = Row("a sealed original that was never indexed", lost=False, repaired=True)
     TEMPORARY = Row("a file that was never finished", lost=False, repaired=True)

@@ -72,7 +72,8 @@ class Walk:
                 return Outcome.UNCHANGED
             size = sum(written.file.size for written in made.files.values())
             self._place(made, self.export / place.path)
-            self.volumes.placed(Place(made.name, place.path, stored=True), size)
+            digests = {made.name + suffix: written.digest for suffix, written in made.files.items()}
+            self.volumes.placed(Place(made.name, place.path, stored=True), size, digests)
         self.metrics.stored_bytes.inc(size)
         return Outcome.STORED
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pydicom
 import pytest
 from acceptance import violations
+from exporting import complaints
 from factories import mr
 from running import Node, wait
 
@@ -193,6 +194,28 @@ def test_r11_what_the_gates_said_is_kept_for_every_visit(handed):
         assert sorted(name for one in report["series"] for name in one["files"]) == sorted(
             path.name for path in handed.visits[visit]
         )
+
+
+def test_r17_exports_are_valid_bids_and_volumes_that_the_pipeline_finds(tmp_path):
+    node = Node(tmp_path, exports="bids,nifti")
+    node.start()
+    try:
+        sent = list(phantom.study())
+        assert set(push(node, sent)) == {0x0000}
+        visits = {path.parent.name for path in node.published(len(sent))}
+
+        def states():
+            return {row["state"] for row in json.loads(node.command("export", "list", "--json").stdout)}
+
+        wait(lambda: states() == {"done"}, "everything is exported")
+        assert complaints(node.export / "BIDS", tmp_path) == []
+        assert {path.name for path in node.export.glob("BIDS/sub-*/ses-*")} == {f"ses-{visit}" for visit in visits}
+        volumes = list(node.export.glob("NIFTI/*/*/*/*.nii"))
+        assert {path.parent.name for path in volumes} == visits
+        assert all(path.with_suffix(".json").exists() for path in volumes)
+        assert list(node.export.glob("BIDS/sub-*/ses-*/anat/*_T1w.nii.gz"))
+    finally:
+        node.stop()
 
 
 def test_r18_the_group_reads_and_the_world_does_not(handed):

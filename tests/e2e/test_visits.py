@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime
+from functools import partial
 
 import pydicom
 import pytest
@@ -9,6 +10,7 @@ from acceptance import violations
 from factories import mr
 from running import Node, wait
 
+from scp.db.moves import Move, Moves
 from scp.retrieve.send import send
 
 
@@ -137,5 +139,96 @@ def test_exports_are_made_seen_and_made_again(tmp_path):
         wait(volume.exists, "the volume is made again")
         assert node.command("export", "run", "nifti", "4711", check=False).returncode == 1
         assert node.command("export", "run", "bids", number, check=False).returncode == 1
+    finally:
+        node.stop()
+
+
+def two_studies(node):
+    """Two studies of one person, which wait for approval as two visits; their numbers, the first one's first."""
+    studies = []
+    for study in (1, 2):
+        push(node, *of_study(study, 1, 2))
+        found = wait(partial(waiting, node, study), "they wait")
+        studies += {visit["scan_research_id"] for visit in found} - set(studies)
+    return studies
+
+
+def waiting(node, count):
+    found = [visit for visit in visits(node) if visit["state"] == "held"]
+    return found if len(found) == count else None
+
+
+def of_study(study, *numbers):
+    """Slices of one of two studies of the factory's person."""
+    return [
+        mr(
+            StudyInstanceUID=f"2.25.90{study}",
+            SeriesInstanceUID=f"2.25.91{study}",
+            SOPInstanceUID=f"2.25.92{study}{number}",
+            SeriesNumber=str(study),
+            InstanceNumber=str(number),
+            ImagePositionPatient=["-10", "-20", str(number)],
+            SliceLocation=str(number),
+            SeriesDescription="T1 MPRAGE",
+        )
+        for number in numbers
+    ]
+
+
+def test_two_visits_are_merged_and_what_comes_late_comes_to_the_one(node):
+    kept, gone = two_studies(node)
+    done = node.command("visit", "merge", kept, gone, "--reason", "one examination")
+    assert done.stdout == f"merged {gone} into {kept}: 2 instances\n"
+    assert states(node, gone)[-2:] == ["moving", "merged"]
+    assert node.metric('cloakroom_visits{state="merged"}') == 1
+    wait(lambda: states(node, kept)[-1] == "held", "its gates are asked again")
+    assert "published" in node.command("visit", "approve", kept, "--reason", "seen").stdout
+    published = node.published(4)
+    assert {path.parent.name for path in published} == {kept} == {pydicom.dcmread(path).StudyID for path in published}
+    push(node, *of_study(2, 3))
+    late = wait(lambda: waiting(node, 1), "the late slice waits")[0]
+    assert (late["scan_research_id"], late["deliveries"]) == (kept, 2)
+    assert node.command("verify").returncode == 0
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_merge_that_was_begun_is_finished_by_the_steward_or_by_a_start(node, stopped):
+    kept, gone = two_studies(node)
+    if stopped:
+        node.kill()
+    moves = Moves(node.state / "index.db")
+    moves.begin(Move(gone, kept, "", "killed behind this"))
+    if stopped:
+        node.start()
+        assert states(node, gone)[-1] == "merged"
+    wait(lambda: states(node, gone)[-1] == "merged", "it is finished")
+    assert moves.unfinished() == []
+    moves.close()
+    wait(lambda: states(node, kept)[-1] == "held", "its gates are asked again")
+    node.command("visit", "approve", kept, "--reason", "seen")
+    assert {path.parent.name for path in node.published(4)} == {kept}
+    assert node.command("verify").returncode == 0
+
+
+def test_a_study_is_split_off_and_what_comes_late_comes_to_its_own_visit(tmp_path):
+    node = Node(tmp_path, visit_approval="true", grouping="day")
+    node.start()
+    try:
+        push(node, *of_study(1, 1, 2), *of_study(2, 1))
+        visit = wait(lambda: waiting(node, 1), "one visit waits")[0]["scan_research_id"]
+        studies = json.loads(node.command("visit", "split", visit, "--json").stdout)
+        study = next(row["study_uid"] for row in studies if row["instances"] == 1)
+        done = node.command("visit", "split", visit, "--study", study, "--reason", "two examinations")
+        number = done.stdout.split()[1]
+        assert done.stdout == f"split {number} off {visit}: 1 instances\n"
+        push(node, *of_study(2, 2))
+        wait(lambda: waiting(node, 2), "two visits wait")
+        for each in (visit, number):
+            node.command("visit", "approve", each, "--reason", "seen")
+        published = node.published(4)
+        assert sorted(path.parent.name for path in published) == sorted([visit, visit, number, number])
+        assert all(pydicom.dcmread(path).StudyID == path.parent.name for path in published)
+        assert {pydicom.dcmread(path).StudyInstanceUID for path in published if path.parent.name == number} == {study}
+        assert node.command("verify").returncode == 0
     finally:
         node.stop()

@@ -4,7 +4,6 @@ import gzip
 import json
 import os
 import stat
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import nibabel
 import numpy as np
 import pytest
 from doubles import VISIT
-from exporting import Exporting
+from exporting import Exporting, complaints
 from visiting import PSEUDONYM, image
 
 from scp.exports import EXPORTS, ExportError, Surroundings, Visit, dataset
@@ -22,7 +21,6 @@ module = sys.modules["scp.exports.bids"]  # its name in the package is the funct
 OTHER, SECOND = "999999999999", "SBBBBBBBBBBBBBBBB"
 SESSION = f"sub-{PSEUDONYM}/ses-{VISIT}"
 T1W = f"{SESSION}/anat/sub-{PSEUDONYM}_ses-{VISIT}_T1w"
-VALIDATOR = Path(sys.executable).parent / "bids-validator-deno"
 
 
 def pixels(seed=0):
@@ -78,18 +76,6 @@ class Growing(Exporting):
 @pytest.fixture
 def house(tmp_path, monkeypatch):
     return Growing(tmp_path, monkeypatch)
-
-
-def complaints(root, folder):
-    """What the validator says that is wrong: its code and the file; it needs no network."""
-    environment = {**os.environ, "DENO_DIR": str(folder / "deno"), "NO_COLOR": "1"}
-    done = subprocess.run(
-        [VALIDATOR, root, "--format", "json"], capture_output=True, check=False, env=environment, timeout=100
-    )
-    found = json.loads(done.stdout)["issues"]["issues"]
-    wrong = [(one["code"], one.get("location", "")) for one in found if one["severity"] == "error"]
-    assert done.returncode == 0 or wrong, done.stderr
-    return wrong
 
 
 def test_a_visit_is_a_session_of_a_dataset_that_is_valid(house, tmp_path):
@@ -338,7 +324,7 @@ def test_where_a_day_is_gone_the_session_stays_as_it_was(house):
         path.unlink()
     house.today = house.today.replace(day=4)
     assert house.give(*(one for one in series(1, "T1 MPRAGE", count=6) if one.instance_number > 1004)) == 0
-    assert "the published folder is gone, or empty" in house.said()
+    assert "the folder of 20310203 is gone or empty, so what came later cannot join the session" in house.said()
     assert (house.root / f"{T1W}.nii.gz").read_bytes() == before
 
 

@@ -60,7 +60,18 @@ INSERT INTO delivery (scan_research_id, number, state, first_arrival, last_arriv
 VALUES (:scan_research_id, :number, CASE WHEN :number > 1 THEN 'reopened' ELSE 'receiving' END, :now, :now)
 
 -- name: delivery_state
-SELECT state FROM delivery WHERE scan_research_id = :scan_research_id AND number = :number
+SELECT d.state, v.moves FROM delivery AS d JOIN visit AS v ON v.scan_research_id = d.scan_research_id
+WHERE d.scan_research_id = :scan_research_id AND d.number = :number
+
+-- name: has_moved
+SELECT 1 FROM visit AS v
+WHERE v.scan_research_id IN (:scan_research_id, :other)
+  AND (
+      (v.scan_research_id = :scan_research_id AND :moves IS NOT NULL AND v.moves > :moves)
+      OR EXISTS (
+          SELECT 1 FROM delivery AS d WHERE d.scan_research_id = v.scan_research_id AND d.state IN ('moving', 'merged')
+      )
+  )
 
 -- name: touch_delivery
 UPDATE delivery SET
@@ -72,6 +83,7 @@ UPDATE delivery SET
         ELSE calling || '\' || :calling
     END
 WHERE scan_research_id = :scan_research_id AND number = :number AND state IN ('receiving', 'reopened')
+  AND (:moves IS NULL OR :moves >= (SELECT v.moves FROM visit AS v WHERE v.scan_research_id = :scan_research_id))
 
 -- name: reopen_delivery
 UPDATE delivery SET
@@ -85,6 +97,7 @@ UPDATE delivery SET
     END
 WHERE scan_research_id = :scan_research_id AND number = :number
   AND state IN ('quiet', 'checked', 'held', 'quarantined', 'rejected', 'approved')
+  AND (:moves IS NULL OR :moves >= (SELECT v.moves FROM visit AS v WHERE v.scan_research_id = :scan_research_id))
 
 -- name: add_entered
 INSERT INTO delivery_entered (scan_research_id, number, state, why, entered_at)
@@ -128,6 +141,7 @@ WHERE scan_research_id = :scan_research_id AND number = :number AND state IN ('a
   AND NOT EXISTS (
       SELECT 1 FROM delivery AS e WHERE e.scan_research_id = :scan_research_id AND e.state = 'expiring'
   )
+  AND NOT EXISTS (SELECT 1 FROM move AS m WHERE m.target = :scan_research_id)
 
 -- name: finish_publishing
 UPDATE delivery SET state = 'published', published_at = :now
@@ -203,3 +217,10 @@ FROM (
 
 -- name: unremoved_quarantine
 SELECT id, outcome FROM expired_quarantine WHERE removed = 0
+
+-- name: volume_files
+SELECT v.path, v.name, v.stored, f.file_name, f.digest
+FROM volume AS v LEFT JOIN volume_file AS f ON f.name = v.name ORDER BY v.path, v.name, f.file_name
+
+-- name: nifti_exports
+SELECT DISTINCT scan_research_id FROM export WHERE name = 'nifti'

@@ -20,33 +20,48 @@ UPDATE subject SET blind = :blind, secret = :secret, identity = :identity WHERE 
 UPDATE visit SET blind = :blind, identity = :identity WHERE scan_research_id = :scan_research_id
 
 -- name: visit
-SELECT s.pseudonym, s.secret, v.scan_research_id
+SELECT s.pseudonym, s.secret, r.scan_research_id, r.moves
 FROM visit AS v
+JOIN visit AS r ON r.scan_research_id = COALESCE(v.moved_to, v.scan_research_id)
 JOIN subject AS s ON s.pseudonym = v.pseudonym
 JOIN study AS t ON t.blind = :study AND t.subject = :subject
-WHERE v.blind = :visit AND s.blind = :subject
+WHERE v.scan_research_id = COALESCE(
+    (SELECT p.scan_research_id FROM placed AS p WHERE p.blind = :member AND p.moved = 1),
+    (SELECT f.scan_research_id FROM visit AS f WHERE f.blind = :visit)
+) AND s.blind = :subject
   AND (:sex IS NULL OR t.sex = :sex) AND (:birth_date IS NULL OR t.birth_date = :birth_date)
 
 -- name: known_visit
-SELECT s.pseudonym, s.secret, v.scan_research_id
-FROM visit AS v JOIN subject AS s ON s.pseudonym = v.pseudonym
-WHERE v.blind = :visit AND s.blind = :subject
+SELECT s.pseudonym, s.secret, r.scan_research_id, r.moves
+FROM visit AS v
+JOIN visit AS r ON r.scan_research_id = COALESCE(v.moved_to, v.scan_research_id)
+JOIN subject AS s ON s.pseudonym = v.pseudonym
+WHERE v.scan_research_id = COALESCE(
+    (SELECT p.scan_research_id FROM placed AS p WHERE p.blind = :member AND p.moved = 1),
+    (SELECT f.scan_research_id FROM visit AS f WHERE f.blind = :visit)
+) AND s.blind = :subject
 
 -- name: member
-SELECT s.pseudonym, s.secret, m.scan_research_id
-FROM member AS m
-JOIN visit AS v ON v.scan_research_id = m.scan_research_id
+SELECT s.pseudonym, s.secret, r.scan_research_id, r.moves
+FROM visit AS v
+JOIN visit AS r ON r.scan_research_id = COALESCE(v.moved_to, v.scan_research_id)
 JOIN subject AS s ON s.pseudonym = v.pseudonym
 JOIN study AS t ON t.blind = :study AND t.subject = :subject
-WHERE m.blind = :member AND s.blind = :subject
+WHERE v.scan_research_id = COALESCE(
+    (SELECT p.scan_research_id FROM placed AS p WHERE p.blind = :member AND p.moved = 1),
+    (SELECT m.scan_research_id FROM member AS m WHERE m.blind = :member)
+) AND s.blind = :subject
   AND (:sex IS NULL OR t.sex = :sex) AND (:birth_date IS NULL OR t.birth_date = :birth_date)
 
 -- name: known_member
-SELECT s.pseudonym, s.secret, m.scan_research_id
-FROM member AS m
-JOIN visit AS v ON v.scan_research_id = m.scan_research_id
+SELECT s.pseudonym, s.secret, r.scan_research_id, r.moves
+FROM visit AS v
+JOIN visit AS r ON r.scan_research_id = COALESCE(v.moved_to, v.scan_research_id)
 JOIN subject AS s ON s.pseudonym = v.pseudonym
-WHERE m.blind = :member AND s.blind = :subject
+WHERE v.scan_research_id = COALESCE(
+    (SELECT p.scan_research_id FROM placed AS p WHERE p.blind = :member AND p.moved = 1),
+    (SELECT m.scan_research_id FROM member AS m WHERE m.blind = :member)
+) AND s.blind = :subject
 
 -- name: members_of
 SELECT m.blind, m.scan_research_id, m.identity, m.begins
@@ -86,3 +101,44 @@ ON CONFLICT DO NOTHING
 
 -- name: count
 SELECT (SELECT COUNT(*) FROM subject) AS subjects, (SELECT COUNT(*) FROM visit) AS visits
+
+-- name: add_placed
+INSERT INTO placed (blind, scan_research_id, identity, moved) VALUES (:member, :scan_research_id, :identity, 0)
+ON CONFLICT (blind) DO UPDATE SET scan_research_id = excluded.scan_research_id, identity = excluded.identity
+WHERE placed.moved = 0
+
+-- name: placed_of
+SELECT p.blind, p.scan_research_id, p.identity
+FROM placed AS p JOIN visit AS v ON v.scan_research_id = p.scan_research_id
+WHERE v.pseudonym = :pseudonym
+
+-- name: reseal_placed
+UPDATE placed SET blind = :member, identity = :identity WHERE blind = :before
+
+-- name: studies_of
+SELECT v.scan_research_id, v.identity, 'visit.identity' AS sealed FROM visit AS v
+WHERE v.scan_research_id = :scan_research_id OR v.moved_to = :scan_research_id
+UNION ALL
+SELECT m.scan_research_id, m.identity, 'member.identity' FROM member AS m
+JOIN visit AS v ON v.scan_research_id = m.scan_research_id
+WHERE v.scan_research_id = :scan_research_id OR v.moved_to = :scan_research_id
+UNION ALL
+SELECT p.scan_research_id, p.identity, 'placed.identity' FROM placed AS p
+JOIN visit AS v ON v.scan_research_id = p.scan_research_id
+WHERE v.scan_research_id = :scan_research_id OR v.moved_to = :scan_research_id
+
+-- name: subject_of
+SELECT s.pseudonym, s.secret, s.identity FROM subject AS s JOIN visit AS v ON v.pseudonym = s.pseudonym
+WHERE v.scan_research_id = :scan_research_id
+
+-- name: redirect
+UPDATE visit SET moved_to = :target
+WHERE (scan_research_id = :source OR moved_to = :source)
+  AND pseudonym = (SELECT t.pseudonym FROM visit AS t WHERE t.scan_research_id = :target)
+
+-- name: move_study
+INSERT INTO placed (blind, scan_research_id, identity, moved) VALUES (:member, :scan_research_id, :identity, 1)
+ON CONFLICT (blind) DO UPDATE SET scan_research_id = excluded.scan_research_id, identity = excluded.identity, moved = 1
+
+-- name: set_moves
+UPDATE visit SET moves = :moves WHERE scan_research_id = :scan_research_id AND moves < :moves

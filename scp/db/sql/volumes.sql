@@ -15,5 +15,9 @@ SELECT path, stored FROM volume WHERE name = :name
 -- name: placed
 UPDATE volume SET stored = 1, size = :size, changed_at = :now WHERE name = :name
 
+-- name: add_file
+INSERT INTO volume_file (name, file_name, digest) VALUES (:name, :file_name, :digest)
+ON CONFLICT (name, file_name) DO UPDATE SET digest = excluded.digest
+
 -- name: count
 SELECT COUNT(*) AS volumes FROM volume WHERE stored = 1

@@ -29,24 +29,25 @@ def uid(value: str, original: Original) -> str:
 
     UIDs that PS3.6 Annex A registers stand for no patient and stay; empty stays empty; what is no UID is replaced too.
     """
-    token = original.uids.get(value)
-    if token is None:
-        token = VALUES.join(_token(one.strip(" \0"), original.subject.secret) for one in value.split(VALUES))
-        original.uids[value] = token
-    return token
+    made = original.uids.get(value)
+    if made is None:
+        made = VALUES.join(token(one.strip(" \0"), original.subject.secret) for one in value.split(VALUES))
+        original.uids[value] = made
+    return made
 
 
-def is_uid(text: str) -> bool:
-    """Whether a text is one UID (PS3.5 9.1)."""
-    return len(text) <= _LONGEST_UID and _UID.fullmatch(text) is not None
-
-
-def _token(one: str, secret: bytes) -> str:
+def token(one: str, secret: bytes) -> str:
+    """What one UID becomes under this secret."""
     if not one or _is_registered(one):
         return one
     digest = hmac.digest(secret, b"uid\0" + one.encode(), "sha256")
     number = int.from_bytes(digest[:16])
     return f"2.25.{number & ~_VERSION & ~_VARIANT | _VERSION_4 | _VARIANT_RFC_4122}"
+
+
+def is_uid(text: str) -> bool:
+    """Whether a text is one UID (PS3.5 9.1)."""
+    return len(text) <= _LONGEST_UID and _UID.fullmatch(text) is not None
 
 
 def _is_registered(one: str) -> bool:

@@ -1,0 +1,71 @@
+"""`cloakroom visit merge` and `visit split`: which visit instances belong to, by an operator's word."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from scp import build, handover, walks
+from scp.cli.output import NOT_FOUND, ConfigOption, JsonOption, listing, refuse
+from scp.cli.visit import Visit, checked_reason, index_of
+from scp.config import Config, load
+from scp.db.moves import UnmovableError
+from scp.moving import Moving
+
+Other = Annotated[str, typer.Argument(metavar="OTHER", help="The visit that becomes part of it, and is closed.")]
+Study = Annotated[
+    str | None,
+    typer.Option("--study", help="StudyInstanceUID, as it left, of what becomes a visit; without it, list them."),
+]
+Why = Annotated[
+    str,
+    typer.Option(
+        "--reason", help="Why, for the record; it is kept as it is, so name no patient.", callback=checked_reason
+    ),
+]
+
+
+def merge(visit: Visit, other: Other, reason: Why = "an operator says so", config: ConfigOption = None) -> None:
+    """Make two visits of one subject one, before either is published: OTHER becomes part of SCAN_RESEARCH_ID.
+
+    Its staged files are made anew under the number that stays, its gates are asked again, and whatever comes later for
+    either comes to that one visit. Stopped at any moment, the node finishes what was begun.
+    """
+    with _moving(load(config)) as moving:
+        count = moving.merge(visit, other, reason)
+    typer.echo(f"merged {other} into {visit}: {count} instances")
+
+
+def split(
+    visit: Visit,
+    study: Study = None,
+    reason: Why = "an operator says so",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make one study of a visit a visit of its own, before it is published; without --study, list its studies.
+
+    Its staged files are made anew under a new number, the gates of both are asked again, and whatever comes later for
+    the study comes to the new visit. Stopped at any moment, the node finishes what was begun.
+    """
+    with _moving(load(config)) as moving:
+        if study is None:
+            found = [{"study_uid": uid, "instances": count} for uid, count in moving.studies(visit).items()]
+            listing(found, ["study_uid", "instances"], as_json=as_json, nothing="")
+            return
+        number, count = moving.split(visit, study, reason)
+    typer.echo(f"split {number} off {visit}: {count} instances")
+
+
+@contextmanager
+def _moving(config: Config) -> Iterator[Moving]:
+    """Beside a node or without one; a start that puts right what a crash left waits for it, as for an import."""
+    index = index_of(config)
+    try:
+        with walks.importing(config.state), walks.instance(config.state):
+            yield handover.moving(config, index, build.bounds(config))
+    except UnmovableError as error:
+        raise refuse(str(error), NOT_FOUND) from None
+    except walks.Busy:
+        raise build.StartError(f"{config.state}: a command that changes keys or databases runs here") from None

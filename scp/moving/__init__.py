@@ -1,0 +1,5 @@
+"""Visits merged and split before they are published, by an operator's word; what was begun ends, whatever is killed."""
+
+from scp.moving.moving import Moving
+
+__all__ = ["Moving"]

@@ -1,0 +1,86 @@
+"""A staged file under another visit number: the values that are the number are changed, each for one as long."""
+
+import hashlib
+import mmap
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from struct import Struct
+
+from scp.bounds import Bounds
+from scp.dataset import DataSet, read
+from scp.instance import Part
+from scp.outcome import Failure, Outcome
+
+_META = 132  # preamble and prefix (PS3.10 7.1)
+_GROUP_LENGTH = Struct("<HH2sHI")
+_STUDY_INSTANCE_UID = 0x0020000D
+_WORDS = frozenset({"AE", "CS", "DS", "IS", "LO", "LT", "PN", "SH", "ST", "UC", "UN", "UR", "UT"})
+"""Value representations that a visit number can be written in; it is too long for the others, or no number there."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Staged:
+    """One file of this node's making, as it lies on the disk."""
+
+    data: mmap.mmap
+    start: int
+    dataset: DataSet
+
+    @property
+    def study(self) -> str:
+        """Its StudyInstanceUID."""
+        return self.dataset.text(_STUDY_INSTANCE_UID)
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of its bytes."""
+        return hashlib.sha256(self.data).digest()
+
+    def renumbered(self, before: str, after: str) -> tuple[list[Part], bytes]:
+        """The file with `after` for `before`, in parts, and their SHA-256; raises ValueError for another length.
+
+        Only whole values, or one of several (PS3.5 6.4), at any depth: digits that stand inside of something else,
+        as in a UID or in pixels, are something else.
+        """
+        if len(before) != len(after):
+            raise ValueError("a visit number is changed for one of another length")
+        view, at, parts = memoryview(self.data), 0, list[Part]()
+        for start, end in self._places(before.encode()):
+            parts += [view[at:start], after.encode()]
+            at = end
+        parts.append(view[at:])
+        digest = hashlib.sha256()
+        for part in parts:
+            digest.update(part)
+        return parts, digest.digest()
+
+    def _places(self, number: bytes) -> Iterator[tuple[int, int]]:
+        """Where the number stands in the file, in ascending order."""
+        elements = (element for element in self.dataset.everywhere() if element.vr in _WORDS)
+        for element in sorted(elements, key=lambda each: each.value):
+            at = self.start + element.value
+            for value in bytes(self.dataset.data[element.value : element.end]).split(b"\\"):
+                if value.strip(b" \0") == number:
+                    begins = at + value.index(number)
+                    yield begins, begins + len(number)
+                at += len(value) + 1
+
+
+def staged(path: Path, bounds: Bounds) -> Staged:
+    """Take a staged file apart; raises Failure where it is none, and OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        size = os.fstat(descriptor).st_size
+        if size <= _META + _GROUP_LENGTH.size:
+            raise Failure(Outcome.FAILED, "a staged file is shorter than any file")
+        # Closed when nothing looks into it any more: parts of it may be on their way to a disk.
+        data = mmap.mmap(descriptor, size, prot=mmap.PROT_READ)
+    finally:
+        os.close(descriptor)
+    *head, length = _GROUP_LENGTH.unpack_from(data, _META)
+    start = _META + _GROUP_LENGTH.size + length
+    if data[128:_META] != b"DICM" or head != [0x0002, 0x0000, b"UL", 4] or start > size:
+        raise Failure(Outcome.FAILED, "a staged file has no file meta information")
+    return Staged(data, start, read(memoryview(data)[start:], explicit=True, bounds=bounds))
