@@ -46,8 +46,8 @@ ALERTS: Final = (
         (
             "Read the reasons: they stand on the status page and in the body of `/readyz`.",
             "`a disk is filled up`: see CloakroomDiskLow. `the index does not answer`: look at the disk of `state`.",
-            "`a disk can only be read`: the file system turned so after an error of its disk; look at the kernel's log, "
-            "check the disk, mount it again. `the export folder is not there`: mount it. Neither needs a restart.",
+            "`a disk can only be read`: so it turns after an error; see the kernel's log, check it, mount it again.",
+            "`the export folder is not there`: mount it; no restart is needed.",
             "`no worker serves`: the log says `child_died` with the reason.",
         ),
     ),
@@ -174,8 +174,7 @@ ALERTS: Final = (
             "`cloakroom verify` names each: a visit and a file name, no patient.",
             "Is the export folder the right one, and its disk mounted? Is something beside the node moving files?",
             "Bring the files back from the Data Factory's copy or a backup, then restart the node, which looks again.",
-            "A re-send alone does not heal it, because its row is known and it is answered `unchanged`: restore the "
-            "databases of before it came (docs/how-to/restore.md), then have it sent again.",
+            "A re-send alone is answered `unchanged`. Restore older databases (docs/how-to/restore.md), then re-send.",
         ),
     ),
 )  # fmt: skip
