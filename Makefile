@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help install dev run demo test test-debian test-cluster cluster image sbom lint format bench fuzz crash resend network soak recipes lock clean
+.PHONY: help install dev run demo test test-debian test-cluster cluster image sbom lint format bench fuzz crash planted million resend network soak recipes lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -87,6 +87,12 @@ crash: dev ## kill -9 at every failpoint, and power cuts, which need root (KILLS
 
 network: dev ## associations cut off by a line that goes down, loses packets, crawls or resets (root; CUTS=1000, SEED=1)
 	$(BIN)/python tests/crash/network.py --cuts $(or $(CUTS),1000) --seed $(or $(SEED),1)
+
+planted: dev ## a stolen disk: people planted in PLANTED=10000 instances, half of them failing, are nowhere on it (root; SEED=1)
+	$(BIN)/python tests/crash/thief.py --instances $(or $(PLANTED),10000) --seed $(or $(SEED),1)
+
+million: dev ## how long a start takes that looks at a million rows and files; fails above 5 s (ROWS=1000000)
+	$(BIN)/python tests/crash/million.py $(or $(ROWS),1000000)
 
 resend: dev ## re-sends in random order, three in ten cut off, at a real node (SENDS=100000, SEED=1)
 	$(BIN)/python tests/crash/resend.py --sends $(or $(SENDS),100000) --seed $(or $(SEED),1)

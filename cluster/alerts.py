@@ -41,10 +41,13 @@ ALERTS: Final = (
     Alert(
         "CloakroomNotReady", "cloakroom_ready", "== 0", "5m", "critical",
         "The node takes no associations",
-        "`/readyz` says no: no worker or no index writer serves, the index does not answer, or a disk is full.",
+        "`/readyz` says no: no worker or no index writer serves, the index does not answer, a disk is "
+        "full or can only be read, or the export folder is not there.",
         (
             "Read the reasons: they stand on the status page and in the body of `/readyz`.",
             "`a disk is filled up`: see CloakroomDiskLow. `the index does not answer`: look at the disk of `state`.",
+            "`a disk can only be read`: so it turns after an error; see the kernel's log, check it, mount it again.",
+            "`the export folder is not there`: mount it; no restart is needed.",
             "`no worker serves`: the log says `child_died` with the reason.",
         ),
     ),
@@ -160,6 +163,18 @@ ALERTS: Final = (
         (
             "Do not restart the node before the keys are back.",
             "`cloakroom doctor` says which file. Put it back from the copy kept offline: docs/how-to/restore.md.",
+        ),
+    ),
+    Alert(
+        "CloakroomLost", "cloakroom_lost", "> 0", "1m", "critical",
+        "Instances that were acknowledged are not there any more",
+        "When the node started, rows of its index had no file. Cloakroom itself deletes nothing that it has promised: "
+        "somebody took files away, or a disk did not keep what it said it had.",
+        (
+            "`cloakroom verify` names each: a visit and a file name, no patient.",
+            "Is the export folder the right one, and its disk mounted? Is something beside the node moving files?",
+            "Bring the files back from the Data Factory's copy or a backup, then restart the node, which looks again.",
+            "A re-send alone is answered `unchanged`. Restore older databases (docs/how-to/restore.md), then re-send.",
         ),
     ),
 )  # fmt: skip

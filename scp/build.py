@@ -14,6 +14,7 @@ from scp import handover, walks
 from scp.admission import RULES, Admission
 from scp.bounds import Bounds
 from scp.config import Config
+from scp.db.backup import node_of
 from scp.db.channel import listen
 from scp.db.commit import FreeCommit, WriterCommit
 from scp.db.engine import Engine
@@ -32,6 +33,7 @@ from scp.metrics import Metrics
 from scp.recovery import Recovered, Recovery
 from scp.steward.steward import Steward
 from scp.store import keys
+from scp.store.belonging import claim
 from scp.store.quarantine import Quarantine
 from scp.store.staging import Staging
 
@@ -60,7 +62,8 @@ class Node:
 def prepare(config: Config) -> Node:
     """Check everything, make what a first start needs, and hold the node's lock.
 
-    Raises StartError, KeyFileError, RecipeError or DatabaseError, each with one sentence for the operator.
+    Raises StartError, KeyFileError, RecipeError, DatabaseError or ForeignFolderError, each with one sentence for the
+    operator.
     """
     plan = recipe_of(config)
     layout = layout_of(config)
@@ -85,7 +88,11 @@ def prepare(config: Config) -> Node:
 
 
 def recover(config: Config, index: Index, officer: str) -> Recovered:
-    """Put right what the last end left half done; call it when no process of the node runs. Raises Failure."""
+    """Put right what the last end left half done; call it when no process of the node runs.
+
+    Raises ForeignFolderError before anything is touched in an export folder that is not this node's, and Failure.
+    """
+    claim(config.export, config.state, node_of(config.index_path))
     staging, quarantine = Staging(config.export), Quarantine(config.quarantine, officer)
     staging.prepare()
     quarantine.prepare()

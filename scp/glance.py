@@ -1,5 +1,6 @@
 """What a node holds and whether it could take more, for those who look at it from outside."""
 
+import os
 import shutil
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ from scp.config import Config
 from scp.db.index import Index
 from scp.outcome import Failure
 from scp.state import State
+from scp.store.belonging import is_there
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,4 +66,8 @@ def closed(config: Config) -> str:
         full = min(free_bytes(config).values()) < config.min_free_bytes
     except OSError:
         return "a disk does not say how much room it has"
-    return "the disk is filled up to min_free_bytes" if full else ""
+    if full:
+        return "the disk is filled up to min_free_bytes"
+    if any(os.statvfs(folder).f_flag & os.ST_RDONLY for folder in (config.export, config.state)):
+        return "a disk can only be read"  # as file systems become after an error of the disk
+    return "" if is_there(config.export) else "the export folder is not there"

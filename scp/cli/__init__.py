@@ -35,6 +35,7 @@ from scp.db.engine import DatabaseError
 from scp.deidentify.recipe import RecipeError
 from scp.outcome import Failure
 from scp.receive.watched import SecretFileError
+from scp.store.belonging import ForeignFolderError
 from scp.store.keys import KeyFileError
 from scp.store.opened import SealedFileError
 
@@ -42,6 +43,7 @@ REFUSALS = (
     ConfigError,
     DatabaseError,
     Failure,
+    ForeignFolderError,
     KeyFileError,
     RecipeError,
     SealedFileError,

@@ -66,7 +66,10 @@ class Engine:
         self._local = threading.local()
         self._spare = _Spare()
         self._turn = threading.Lock()
-        self._lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise DatabaseError(f"{path.with_suffix('.lock')}: cannot be opened ({error.strerror})") from error
         self._unlock = weakref.finalize(self, os.close, self._lock)
         self._unlock.atexit = False
 

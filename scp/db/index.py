@@ -162,6 +162,13 @@ class Index:
         """Arriving deliveries that hold something and to which nothing came since `before` (s since the epoch)."""
         return [_quiet(row) for row in self._engine.rows("quiet_deliveries", {"before": before})]
 
+    def bring_back(self, after: float, now: float) -> int:
+        """Take arrivals of a time to come, behind `after`, for arrivals of `now`; how many deliveries that were."""
+        if self._engine.row("of_the_future", {"after": after}) is None:
+            return 0
+        with self._engine.write():
+            return self._engine.change("bring_back", {"after": after, "now": now})
+
     def in_state(self, state: State) -> list[Quiet]:
         """All deliveries in one state."""
         return [_quiet(row) for row in self._engine.rows("deliveries_in_state", {"state": state.label})]

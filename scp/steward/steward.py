@@ -23,6 +23,9 @@ WAITING = (State.PUBLISHING, State.APPROVED, State.CHECKED, State.QUIET)
 PATIENCE_SECONDS = 5.0
 """How long an operator's command waits for what another process does with the same delivery."""
 
+AHEAD_SECONDS = 60.0
+"""How far an arrival may lie ahead of the clock: a clock that is set right by less lets a visit wait as long."""
+
 _PAUSE_SECONDS = 0.05
 
 _logger = log.get("steward")
@@ -53,6 +56,7 @@ class Steward:
     def round(self, alive: Callable[[], None] = lambda: None) -> int:
         """One round; returns how many deliveries were published. A failure of one holds no other up."""
         try:
+            self._bring_back(self.now())
             entries = [entry for state in WAITING for entry in self.index.in_state(state)]
             entries += [entry for entry in self.index.quiet(self.now()) if self._is_complete(entry)]
         except Failure as failure:
@@ -63,6 +67,11 @@ class Steward:
             alive()
             done += self._carry(entry, "every signal says so")
         return done
+
+    def _bring_back(self, now: float) -> None:
+        """After a clock that was wrong was set back, a visit would be quiet only when it is as late again."""
+        if count := self.index.bring_back(now + AHEAD_SECONDS, now):
+            _logger.warning("clock_set_back", count=count)
 
     def publish_now(self, scan_research_id: str) -> State:
         """An operator's word that a visit is complete: no signal is awaited, its gates are asked anew.

@@ -13,6 +13,10 @@ from pathlib import Path
 from scp.store.files import FOLDER_MODE, TEMPORARY, Temporary, answerable, make_folder, sync_folder, temporary
 from scp.store.grouped import GroupedSync
 
+MARK = ".node"
+"""Whose export folder it is (scp/store/belonging.py)."""
+LOCK = ".publishing"
+
 
 class Staging:
     """The folder `.tmp` below the export root: the same file system, a name that the Data Factory's scanners skip."""
@@ -82,7 +86,7 @@ class Staging:
     def alone(self) -> Iterator[None]:
         """Waits until no other process publishes: the steward's and an operator's must not move the same folder."""
         with answerable("the publishing lock"):
-            descriptor = os.open(self.root / ".publishing", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(self.root / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield

@@ -11,7 +11,7 @@ from scp.outcome import Outcome
 from scp.state import State
 from scp.steward.publish import READY
 from scp.store.files import TEMPORARY, digest_of
-from scp.store.staging import Staging
+from scp.store.staging import LOCK, MARK, Staging
 from scp.verify import volumes
 from scp.verify.finding import Finding, Kind, Report
 
@@ -146,7 +146,7 @@ class Audit:
                     if path not in above and not any(Path(entry.path).iterdir()):
                         yield Finding(Kind.STRAY, str(path))
                     tops.append(path)
-                elif entry.name != ".publishing":
+                elif entry.name not in {LOCK, MARK}:
                     yield Finding(_loose(path), str(path))
 
     def _sealed(self, report: Report) -> None:

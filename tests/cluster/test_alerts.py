@@ -84,6 +84,7 @@ CASES = {
         {"file": "certificate"},
     ),
     "CloakroomKeysUnusable": ({"cloakroom_keys_usable": "0x60"}, {"cloakroom_keys_usable": "1x60"}, {}),
+    "CloakroomLost": ({"cloakroom_lost": "2x60"}, {"cloakroom_lost": "0x60"}, {}),
 }
 LOOKED = {"CloakroomNoPushForADay": "1600m", "CloakroomDiskFullInADay": "500m", "CloakroomCertificateEnding": "100m"}
 

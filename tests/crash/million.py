@@ -1,4 +1,7 @@
-"""How long a start takes on a node that has a long life behind it: `million.py [INSTANCES]`, made up, in seconds."""
+"""How long a start takes on a node that has a long life behind it: `million.py [INSTANCES]`, made up, in seconds.
+
+1 where it is more than five.
+"""
 
 import os
 import sys
@@ -12,6 +15,11 @@ from campaign import say  # noqa: E402  the path comes first
 from house import House, instance  # noqa: E402
 
 A_VISIT = 200
+MOST_SECONDS = 5.0
+DELIVERY = (
+    "INSERT INTO delivery (scan_research_id, number, state, path, first_arrival, last_arrival, published_at) "
+    "VALUES (?, 1, 'published', ?, 1, 1, 1)"
+)
 
 
 def fill(house: House, instances: int) -> None:
@@ -26,7 +34,7 @@ def fill(house: House, instances: int) -> None:
             folder.mkdir(parents=True)
             (folder / ".ready").touch()
             database.execute("INSERT INTO visit VALUES (?, 'S', 1)", (number,))
-            database.execute("INSERT INTO delivery VALUES (?, 1, 'published', ?, 1, 1, 1)", (number, path))
+            database.execute(DELIVERY, (number, path))
             names = [f"{number}_0001_{at:05d}_00000000.dcm" for at in range(A_VISIT)]
             (folder / names[0]).touch()
             for name in names[1:]:
@@ -61,7 +69,7 @@ def main() -> int:
     instances = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     seconds, looked = started(instances)
     say(f"{looked} instances looked at before serving, in {seconds:.2f} s ({len(instance(0).data)} bytes each as sent)")
-    return 0
+    return int(seconds > MOST_SECONDS)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ MEGABYTES = 96
 class Disk:
     """One image; `cut` copies it while nothing is written to it, and goes on with the copy."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, megabytes: int = MEGABYTES, options: str = "data=ordered") -> None:
+        self.megabytes, self.options = megabytes, options
         self.image = folder / "disk.img"
         self.point = folder / "mount"
         self.device = ""
@@ -26,7 +27,7 @@ class Disk:
     def __enter__(self) -> Self:
         self.point.mkdir()
         with self.image.open("wb") as file:
-            file.truncate(MEGABYTES << 20)
+            file.truncate(self.megabytes << 20)
         run("mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0", str(self.image))
         return self
 
@@ -37,7 +38,7 @@ class Disk:
         """The folder under which it is mounted, journal replayed."""
         if not self.device:
             self.device = run("losetup", "--find", "--show", str(self.image))
-            run("mount", self.device, str(self.point))
+            run("mount", "-o", self.options, self.device, str(self.point))
         return self.point
 
     def unmount(self) -> None:

@@ -118,6 +118,11 @@ class Needles:
     def __len__(self) -> int:
         return len(self._folded) + len(self._exact) + len(self._numbers)
 
+    def forms(self) -> Iterator[tuple[bytes, bool]]:
+        """All but the dates of eight digits, each with whether small and capital letters are the same in it."""
+        yield from ((form, True) for form in self._folded)
+        yield from ((form, False) for form in self._exact)
+
     def found(self, data: bytes) -> list[bytes]:
         """Those that stand in the bytes; eight digits count only where no other digit touches them."""
         folded = data.lower()

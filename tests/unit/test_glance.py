@@ -36,6 +36,20 @@ def test_it_is_closed_while_a_disk_is_filled_up_or_does_not_answer(config, tmp_p
     assert closed(gone) == "a disk does not say how much room it has"
 
 
+def test_it_is_closed_while_a_disk_can_only_be_read(config, monkeypatch):
+    real = os.statvfs
+
+    def read_only(path):
+        fields = list(real(path))
+        fields[8] |= os.ST_RDONLY  # f_flag
+        return os.statvfs_result(fields)
+
+    for folder in (config.export, config.state):
+        monkeypatch.setattr(os, "statvfs", lambda path, folder=folder: (read_only if path == folder else real)(path))
+        assert closed(config) == "a disk can only be read"
+        assert look(config).troubles() == ["a disk can only be read"]
+
+
 def test_troubles_are_named(config, monkeypatch):
     full = config.model_copy(update={"min_free_bytes": 2**60})
     assert look(full).troubles() == ["the disk is filled up to min_free_bytes"]

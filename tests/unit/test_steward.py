@@ -59,6 +59,25 @@ def test_each_arrival_starts_the_waiting_anew(house):
     assert value(house.metrics.published_visits) == 1
 
 
+def test_a_clock_that_was_ahead_and_was_set_back_keeps_no_visit_waiting_for_years(house):
+    house.now = 1000.0 + 10 * 365 * 86_400
+    house.store(image(1))
+    house.now = 2000.0
+    assert house.steward.round() == 0  # it is as if it had come now
+    assert house.later(59.0) == 0
+    assert house.later(1.0) == 1
+    assert published(house) == {FIRST}
+
+
+def test_a_clock_that_was_ahead_by_less_is_waited_for(house):
+    house.now = 1030.0
+    house.store(image(1))
+    house.now = 1000.0
+    assert house.steward.round() == 0
+    assert house.later(89.0) == 0
+    assert house.later(1.0) == 1
+
+
 def test_a_title_has_a_quiet_time_of_its_own_and_the_most_patient_one_counts(furnish):
     house = furnish(peers=(PeerRule(ae_title="SLOW", quiet_seconds=600.0), PeerRule(ae_title="PACS")))
     house.store(image(1, calling="SLOW"), image(2, calling="PACS"))

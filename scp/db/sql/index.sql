@@ -120,6 +120,12 @@ WHERE d.state IN ('receiving', 'reopened') AND d.last_arrival <= :before
   )
 ORDER BY d.last_arrival
 
+-- name: of_the_future
+SELECT 1 FROM delivery WHERE state IN ('receiving', 'reopened') AND last_arrival > :after LIMIT 1
+
+-- name: bring_back
+UPDATE delivery SET last_arrival = :now WHERE state IN ('receiving', 'reopened') AND last_arrival > :after
+
 -- name: deliveries_in_state
 SELECT scan_research_id, number, state, path, last_arrival, calling FROM delivery WHERE state = :state
 ORDER BY scan_research_id, number
