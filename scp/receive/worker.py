@@ -20,6 +20,7 @@ from scp.receive.drain import Drain
 from scp.receive.guests import Guests
 from scp.receive.negotiation import quieten
 from scp.receive.patience import Patience
+from scp.receive.supervisor import BACKLOG
 from scp.receive.wire import Wire
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from scp.receive.watched import Watched
 
 BEAT_SECONDS: Final = 1.0
+REST_SECONDS: Final = 0.01  # after who was turned away: whoever floods is met in batches, everybody else waits so long
 PATIENCE_SECONDS: Final = 3.0  # beyond the drain's deadline, for last answers and closing
 TELL_SECONDS: Final = 1.0  # between two lines about refused connections from one address
 # A thread that computes keeps the interpreter for so long before one that an answer came for may have it; of the usual
@@ -127,40 +129,45 @@ class Worker:
         eager = select.poll()
         for fd in (self._wake_read, *self._entrances):
             eager.register(fd, select.POLLIN)
-        poll = eager
+        poll, rest = eager, 0.0
         while True:
             self._beat()
             while self._renewals:
                 renewal = (self._renewals.popleft(),)
                 threading.Thread(target=self._change, args=renewal, name="renew", daemon=True).start()
-            ready = [fd for fd, _ in poll.poll(BEAT_SECONDS * 1000)]
+            ready = [fd for fd, _ in poll.poll((rest or BEAT_SECONDS) * 1000)]
             if self._wake_read in ready:
                 return
-            poll = eager
-            if not all(self._accept(self._entrances[fd]) for fd in ready):
-                poll = patient  # a listener that stays readable while nothing can be accepted would spin
+            rest = max((self._accept(self._entrances[fd]) for fd in ready), default=0.0)
+            poll = patient if rest else eager
 
     def _change(self, renew: "Callable[[FrontDoor], FrontDoor]") -> None:
         """Beside the accepting thread, which is not to wait for it."""
         with self._changing:
             self.door = renew(self.door)
 
-    def _accept(self, entrance: Entrance) -> bool:
-        """Take one connection in; False when the process has no room for any."""
-        try:
-            sock, source = entrance.listener.accept()
-        except (BlockingIOError, ConnectionError):
-            return True  # a sibling was quicker, or the peer has left again
-        except OSError as error:  # no descriptors, no memory, or an error of the network that accept() passes on
-            _logger.error("accept_failed", slot=self._slot, reason=errno.errorcode.get(error.errno or 0, ""))
-            return False
-        address = str(source[0]).removeprefix(_MAPPED)
-        if limit := self.guests.come(address):
+    def _accept(self, entrance: Entrance) -> float:
+        """Take one connection in, behind those that are turned away; the seconds to rest before the next.
+
+        A sibling is to have the next one, so one is enough; those that are turned away are nobody's, and each alone
+        would wake a process.
+        """
+        for count in range(BACKLOG):
+            try:
+                sock, source = entrance.listener.accept()
+            except (BlockingIOError, ConnectionError):  # a sibling was quicker, or the peer has left again
+                return REST_SECONDS if count else 0.0
+            except OSError as error:  # no descriptors, no memory, or an error of the network that accept() passes on
+                _logger.error("accept_failed", slot=self._slot, reason=errno.errorcode.get(error.errno or 0, ""))
+                return BEAT_SECONDS  # a listener that stays readable while nothing can be accepted would spin
+            address = str(source[0]).removeprefix(_MAPPED)
+            limit = self.guests.come(address)
+            if not limit:
+                return 0.0 if self._begin(_Visit(self, sock, address, entrance)) else BEAT_SECONDS
             sock.close()
             self.door.metrics.limits.labels(limit).inc()
             self._tell_refused(address, limit)
-            return True
-        return self._begin(_Visit(self, sock, address, entrance))
+        return REST_SECONDS
 
     def _tell_refused(self, address: str, limit: str) -> None:
         """One line a second for each address and limit; the metric counts them all."""

@@ -64,6 +64,7 @@ max_associations = 1002
 max_associations_per_title = 1006
 max_unassociated = 1003
 max_unassociated_per_address = 1004
+max_fruitless_per_second = 1009
 artim_seconds = 1.5
 header_seconds = 2
 body_seconds = 3
