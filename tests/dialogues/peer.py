@@ -299,6 +299,14 @@ class Node:
             for step in steps:
                 step.play(line)
 
+    def is_shut(self) -> bool:
+        """Whether a newcomer is turned away, which may reset the connection before it is there."""
+        try:
+            with self.connect().sock as sock:
+                return sock.recv(1) == b""
+        except ConnectionResetError:
+            return True
+
     def count(self, metric: str, **labels: str) -> float:
         return self.metrics.registry.get_sample_value(f"cloakroom_{metric}", labels) or 0.0
 

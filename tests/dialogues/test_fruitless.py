@@ -34,7 +34,7 @@ def test_whoever_never_associates_is_turned_away_and_comes_in_again_later(
         spoken.play(steps)
         spoken.settle()
     for _ in range(3):
-        spoken.play([Closed()])
+        assert spoken.is_shut()
     until(lambda: spoken.count("limits_total", limit="max_fruitless_per_second") == 3)
     now[0] += 1.0
     spoken.play([*ESTABLISHED, *GOODBYE])
@@ -55,7 +55,8 @@ def test_a_flood_ends_no_association_that_is_there(node: Callable[..., Node], no
     served = spoken.connect()
     with served.sock:
         say(served, *ESTABLISHED)
-        for _ in range(30):
+        for _ in range(2):
             spoken.play([Shut()])
+        assert all(spoken.is_shut() for _ in range(28))
         until(lambda: spoken.count("limits_total", limit="max_fruitless_per_second") == 28)
         say(served, Send(ECHO_RQ), Answered(0x8030, 0, number=1), *GOODBYE)

@@ -250,7 +250,7 @@ def test_silent_connections_leave_room_for_associations(node: Callable[..., Node
         for _ in range(2):
             open_lines.enter_context(spoken.connect().sock)
         until(lambda: spoken.worker.guests._waiting.total() == 2)
-        spoken.play([Closed()])
+        assert spoken.is_shut()
         until(lambda: spoken.count("limits_total", limit=limit) == 1)
         say(served, Send(ECHO_RQ), Answered(0x8030, 0, number=1), *GOODBYE)
     spoken.settle()
