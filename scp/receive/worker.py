@@ -22,6 +22,7 @@ from scp.receive.guests import Guests
 from scp.receive.negotiation import quieten
 from scp.receive.patience import Patience
 from scp.receive.supervisor import BACKLOG
+from scp.receive.threads import Threads
 from scp.receive.wire import Wire
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class Worker:
         self.guests = Guests(door.limits, board.register, slot)
         self.budget = Budget(door.limits)
         self.patience = Patience()
+        self._threads = Threads()
         self._told: dict[tuple[str, str], float] = {}
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
@@ -120,6 +122,7 @@ class Worker:
 
     def close(self) -> None:
         """Give back what waking took, unless an association that would not end still looks at it."""
+        self._threads.close()
         if self.guests.gone(0, 0):
             self.drain.close()
             os.close(self._wake_read)
@@ -184,7 +187,7 @@ class Worker:
 
     def _begin(self, visit: "_Visit") -> bool:
         try:
-            threading.Thread(target=visit.run, name="association", daemon=True).start()
+            self._threads.run(visit.run)
         except RuntimeError:
             visit.close()
             _logger.error("accept_failed", slot=self._slot, reason="threads")

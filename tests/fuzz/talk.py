@@ -138,8 +138,10 @@ def campaign(folder: Path, count: int, seed: int) -> list[str]:
 
 
 def _campaign(node: Node, count: int, seed: int) -> list[str]:
+    threads = vitals(node).threads
     batch(node.port, seed, range(-min(count, 200), 0))  # what is made once is made: caches, folders, connections
     wait(lambda: node.metric("cloakroom_associations_open") == 0, "the first associations have ended")
+    wait(lambda: vitals(node).threads <= threads, "their threads have waited long enough for others")
     before, alive, memory = vitals(node), processes(node), resident(node)
     say(f"{count} conversations, seed {seed}; at first {before}")
     finds, probes = _speak(node, count, seed)
