@@ -161,6 +161,7 @@ class Config(BaseSettings):
     )
     networks: Networks = Field(default=(), description="Source networks connections are accepted from; none means any.")
     sop_classes: Uids = Field(default=(), description="SOP Class UIDs accepted; none means every storage class.")
+    transfer_syntaxes: Uids = Field(default=(), description="Transfer Syntax UIDs accepted, best first; none: all.")
     protocols: Protocols = Field(
         default_factory=dict, description='Series descriptions kept: "as sent" = "as written", one a line.'
     )

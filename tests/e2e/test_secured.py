@@ -16,6 +16,8 @@ from running import Node, free_port, wait
 
 from scp.receive.identity import scrypt
 
+EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
+
 
 @pytest.fixture
 def authority(tmp_path):
@@ -43,6 +45,7 @@ def settings(authority):
         "tls__client_ca": authority.path,
         "user_identity__check": "password",
         "user_identity__passwords": passwords,
+        "transfer_syntaxes": EXPLICIT,
         "peers": f'[{{"ae_title": "MR1", "certificates": ["{bound}"]}}]',
     }
 
@@ -63,12 +66,12 @@ def context(authority, name):
     return context
 
 
-def push(node, client, instance, calling="MR1", password=b"pass word"):
+def push(node, client, instance, *, calling="MR1", password=b"pass word", syntax=EXPLICIT):  # noqa: PLR0913  what can differ
     """The status of one C-STORE; None where there is no association."""
     wish = UserIdentityNegotiation()
     wish.user_identity_type, wish.primary_field, wish.secondary_field = 2, b"ward7", password
     entity = AE(calling)
-    entity.add_requested_context(instance.SOPClassUID, "1.2.840.10008.1.2.1")
+    entity.add_requested_context(instance.SOPClassUID, syntax)
     port = node.settings["tls__port"]
     association = entity.associate("127.0.0.1", port, ae_title="CLOAKROOM", tls_args=(client, None), ext_neg=[wish])
     if not association.is_established:
@@ -90,6 +93,7 @@ def test_who_proves_it_all_is_served_and_nobody_else(node, authority):
         socket.create_connection(("127.0.0.1", node.port), timeout=5)
     assert node.metric('cloakroom_tls_handshakes_total{handshake="done"}') == 4
     assert node.metric('cloakroom_associations_total{result="rejected"}') == 3
+    assert push(node, client, mr(), syntax=IMPLICIT) is None, "the site has not named it"
     log = node.log.read_text()
     assert "ward7" not in log
     assert '"rejection": "user_identity"' in log
@@ -124,6 +128,10 @@ def test_who_hangs_is_replaced_and_counted(tmp_path, settings, name):
         ({"user_identity__passwords": "/nowhere/p"}, "/nowhere/p: cannot be read: No such file or directory"),
         ({"tls__enabled": False}, "CLOAKROOM_PEERS: a title is bound to certificates, but tls.enabled is false"),
         ({"tls__enabled": False, "peers": "[]"}, "CLOAKROOM_TLS__PLAIN_PORT: no port is left"),
+        (
+            {"transfer_syntaxes": "1.2.840.10008.1.2.2"},
+            "CLOAKROOM_TRANSFER_SYNTAXES: 1.2.840.10008.1.2.2 is no transfer",
+        ),
     ],
 )
 @pytest.mark.parametrize("verb", ["serve", "config check"])

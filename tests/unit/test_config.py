@@ -41,6 +41,7 @@ nifti_gzip = true
 require_called_ae_title = false
 networks = ["10.0.0.0/8", "fe80::/10"]
 sop_classes = ["1.2.840.10008.5.1.4.1.1.4"]
+transfer_syntaxes = ["1.2.840.10008.1.2.1"]
 min_free_bytes = 1
 log_format = "json"
 log_level = "debug"
