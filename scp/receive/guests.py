@@ -35,6 +35,12 @@ class Guests:
         with self._changed:
             return self._associated
 
+    def are_more(self) -> bool:
+        """Whether more connections are open here than another worker of the node has associations."""
+        with self._changed:
+            mine = self._associated + self._waiting.total()
+        return self._register.has_fewer(self._slot, mine)
+
     def come(self, address: str) -> str:
         """Count a new socket, unless too many wait already, of all or of this address, or came to nothing of late."""
         with self._changed:

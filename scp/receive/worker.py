@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from scp.receive.watched import Watched
 
 BEAT_SECONDS: Final = 1.0
+YIELD_SECONDS: Final = 0.001  # that a newcomer is left to a sibling who has fewer; who hangs does not take it
 REST_SECONDS: Final = 0.01  # after who was turned away: whoever floods is met in batches, everybody else waits so long
 PATIENCE_SECONDS: Final = 3.0  # beyond the drain's deadline, for last answers and closing
 TELL_SECONDS: Final = 1.0  # between two lines about refused connections from one address
@@ -88,6 +89,7 @@ class Worker:
         self._slot = slot
         self.drain = Drain()
         self.guests = Guests(door.limits, board.register, slot)
+        board.register.open(slot)
         self.budget = Budget(door.limits)
         self.patience = Patience()
         self._threads = Threads()
@@ -143,6 +145,8 @@ class Worker:
             ready = [fd for fd, _ in poll.poll((rest or BEAT_SECONDS) * 1000)]
             if self._wake_read in ready:
                 return
+            if ready and self.guests.are_more():
+                time.sleep(YIELD_SECONDS)
             rest = max((self._accept(self._entrances[fd]) for fd in ready), default=0.0)
             poll = patient if rest else eager
 
