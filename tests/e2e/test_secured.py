@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import ssl
+import subprocess
 
 import pytest
 from authority import Authority, fingerprint
@@ -13,6 +14,7 @@ from factories import mr
 from pynetdicom import AE
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from running import Node, free_port, wait
+from test_senders import check, run, write
 
 from scp.receive.identity import scrypt
 
@@ -98,6 +100,24 @@ def test_who_proves_it_all_is_served_and_nobody_else(node, authority):
     assert "ward7" not in log
     assert '"rejection": "user_identity"' in log
     assert len(node.published(1)) == 1
+
+
+@pytest.mark.debian
+def test_dcmtk_pushes_a_study_over_tls(node, authority, tmp_path):
+    """Certificate, key, name and password as a PACS administrator gives them to DCMTK's programs."""
+    files = write(tmp_path / "study")
+    keys = (authority.folder / "mr1.key", authority.folder / "mr1.crt")
+    trust = ["+tls", *keys, "+cf", authority.path, "-aec", "CLOAKROOM"]
+    proof = ["-aet", "MR1", "-usr", "ward7", "-pwd", "pass word"]
+    where = ["127.0.0.1", node.settings["tls__port"]]
+    run("storescu", *trust, *proof, "-R", "+sd", *where, tmp_path / "study")
+    check(node, files, EXPLICIT)
+    for stranger in (["-aet", "MR2", *proof[2:]], [*proof[:-1], "wrong"], ["-aet", "MR1"]):
+        with pytest.raises(subprocess.CalledProcessError):
+            run("storescu", *trust, *stranger, "-R", "+sd", *where, tmp_path / "study")
+    with pytest.raises(subprocess.CalledProcessError):
+        run("echoscu", "+tla", *trust[3:], "-aet", "MR1", *where)
+    assert len(node.published(len(files))) == len(files)
 
 
 def lives(node, name):
