@@ -17,9 +17,9 @@ RESULTS = ("accepted", "rejected", "released", "aborted", "failed")
 OUTCOMES = tuple(outcome.label for outcome in Outcome)
 LIMITS = (
     "max_pdu_bytes", "max_instance_bytes", "max_bytes_in_flight", "max_associations", "max_associations_per_title",
-    "max_unassociated", "max_unassociated_per_address", "tls_handshake_seconds", "artim_seconds", "header_seconds",
-    "body_seconds", "idle_seconds", "instance_seconds", "min_bytes_per_second", "max_depth", "max_elements",
-    "max_values", "max_header_bytes", "hung_seconds",
+    "max_unassociated", "max_unassociated_per_address", "max_fruitless_per_second", "tls_handshake_seconds",
+    "artim_seconds", "header_seconds", "body_seconds", "idle_seconds", "instance_seconds", "min_bytes_per_second",
+    "max_depth", "max_elements", "max_values", "max_header_bytes", "hung_seconds",
 )  # fmt: skip
 HANDSHAKES = ("done", "failed")
 RELOADS = ("loaded", "refused")

@@ -21,6 +21,8 @@ KINDS = {2: "accept", 3: "reject", 7: "abort"}
 NICE = 19
 BYTES_PER_SECOND = 125_000_000  # a gigabit network's; loopback would give an attacker more than any network
 
+IP_BIND_ADDRESS_NO_PORT = 24  # ip(7); the socket module has no name for it
+
 
 class Attacker:
     """Plays one attack on as many connections as it says."""
@@ -54,7 +56,7 @@ class Attacker:
 
     def _play(self, begun: float) -> tuple[str, float]:
         """How it ended, and since when the end was due."""
-        with socket.create_connection(("127.0.0.1", self.port), 10, (ADDRESS, 0)) as sock:
+        with _connected(self.port) as sock:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self.attack.associated:
                 sock.sendall(wire.associate_rq(MR))
@@ -122,6 +124,24 @@ class Attacker:
             status = int.from_bytes(body[at + 8 : at + 10], "little")
             return f"answer 0x{status:04X}"
         return KINDS.get(kind, f"PDU {kind}") + (f" {body[3]}" if kind == 7 else "")
+
+
+def _connected(port: int) -> socket.socket:
+    """From the attacker's address, and a port that is chosen for the whole connection.
+
+    Chosen by bind() for itself alone, it would have to be one that no closed connection still holds, and after some
+    thousands the search for it costs a hundred times what the connection does: this machine would attack itself.
+    """
+    sock = socket.socket()
+    try:
+        sock.settimeout(10)
+        sock.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+        sock.bind((ADDRESS, 0))
+        sock.connect(("127.0.0.1", port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ BEFORE = (
         "connects",
         "connections opened and closed, 50 at once",
         once(),
-        ("left",),
+        ("left", "close"),
         ANSWER,
         associated=False,
         sockets=50,

@@ -142,6 +142,7 @@ def _work(  # noqa: PLR0913, PLR0917  a process is handed everything at once
         take=intake.take,
         metrics=metrics,
         users=users,
+        transfer_syntaxes=config.transfer_syntaxes,
         closed=partial(closed, config),
     )
     run_worker(entrances, door, board, slot, renew)

@@ -63,6 +63,9 @@ class Limits(BaseModel):
     max_associations_per_title: Count = Field(default=256, description="The same, of one calling AE title.")
     max_unassociated: Count = Field(default=256, description="Connections in one worker that have no association yet.")
     max_unassociated_per_address: Count = Field(default=16, description="The same, from one source address.")
+    max_fruitless_per_second: Count = Field(
+        default=100, description="Connections of one address to one worker that come to no association; twice at once."
+    )
     tls_handshake_seconds: Seconds = Field(default=10.0, description="From the connection to its TLS session.")
     artim_seconds: Seconds = Field(default=30.0, description="From there to a complete A-ASSOCIATE-RQ.")
     header_seconds: Seconds = Field(default=10.0, description="From the first byte of a PDU to its complete header.")
@@ -158,6 +161,7 @@ class Config(BaseSettings):
     )
     networks: Networks = Field(default=(), description="Source networks connections are accepted from; none means any.")
     sop_classes: Uids = Field(default=(), description="SOP Class UIDs accepted; none means every storage class.")
+    transfer_syntaxes: Uids = Field(default=(), description="Transfer Syntax UIDs accepted, best first; none: all.")
     protocols: Protocols = Field(
         default_factory=dict, description='Series descriptions kept: "as sent" = "as written", one a line.'
     )

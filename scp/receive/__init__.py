@@ -4,7 +4,9 @@ supervisor   one parent: binds, forks, restarts, drains, replaces who hangs
 board        what each process says of itself, in memory shared by all
 register     which titles are associated with the node, in memory shared by all
 worker       one process: accepts, one thread an association, caps
+threads      one for each association, kept a moment for the next
 guests       how many are in, of each kind
+pace         how fast connections that come to nothing may follow one another
 budget       how many bytes of data sets are in memory
 patience     what is dear to read waits in proportion
 wire         one connection: exact counts, absolute deadlines, lengths checked before anything is read

@@ -142,7 +142,11 @@ class Association:
     def _accept(self, request: "Request") -> "Request":
         limits = self._door.limits
         answer, self._contexts = negotiation.accept(
-            request, self._door.sop_classes, limits.max_pdu_bytes, identified=self._door.users is not None
+            request,
+            self._door.sop_classes,
+            limits.max_pdu_bytes,
+            identified=self._door.users is not None,
+            transfer_syntaxes=self._door.transfer_syntaxes,
         )
         self._wire.send(answer)
         self._accepted = request

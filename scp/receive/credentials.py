@@ -1,9 +1,10 @@
-"""What peers prove themselves with, as it is configured: read before a port answers, by `serve` and by the check."""
+"""What peers prove themselves with and may send, as it is configured: looked at before a port answers."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
 from scp.receive import tls
 from scp.receive.identity import Users
+from scp.receive.negotiation import TRANSFER_SYNTAXES
 from scp.receive.watched import SecretFileError
 
 if TYPE_CHECKING:
@@ -21,7 +22,13 @@ class Credentials(NamedTuple):
 
 
 def read(config: "Config") -> Credentials:
-    """Read certificates, keys and passwords; raises SecretFileError with one sentence for the operator."""
+    """Read certificates, keys and passwords; raises SecretFileError with one sentence for the operator.
+
+    So does a transfer syntax that this node could not read.
+    """
+    for uid in config.transfer_syntaxes:
+        if uid not in TRANSFER_SYNTAXES:
+            raise _contradiction(config, "transfer_syntaxes", f"{uid} is no transfer syntax that this node can receive")
     bound = any(peer.certificates for peer in config.peers)
     if not config.tls.enabled:
         if bound:

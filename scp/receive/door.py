@@ -19,7 +19,8 @@ class FrontDoor:
 
     `take` carries one instance through the house and returns what the wire shall hear; without `users` a user identity
     is passed over, as one that is not supported. `closed` says why no instance may come in just now, "" if one may; it
-    is asked before the first byte of a data set, of which nothing is kept then.
+    is asked before the first byte of a data set, of which nothing is kept then. `transfer_syntaxes` are the site's, the
+    preferred one first; none means all, in the node's own order.
     """
 
     limits: "Limits"
@@ -28,4 +29,5 @@ class FrontDoor:
     take: Callable[[Arrival], Outcome]
     metrics: "Metrics"
     users: "Users | None" = None
+    transfer_syntaxes: tuple[str, ...] = ()
     closed: Callable[[], str] = str

@@ -1,5 +1,7 @@
 """How many are in: caps on sockets that have not associated yet, in all and from one address, and on associations.
 
+Those that never associate are capped in how fast they follow one another as well (`Pace`).
+
 A question whether somebody may come in is answered with the limit that forbids it, or with nothing.
 """
 
@@ -7,6 +9,8 @@ import threading
 import time
 from collections import Counter
 from typing import TYPE_CHECKING
+
+from scp.receive.pace import Pace
 
 if TYPE_CHECKING:
     from scp.config import Limits
@@ -22,6 +26,7 @@ class Guests:
         self._slot = slot
         self._changed = threading.Condition()
         self._waiting: Counter[str] = Counter()
+        self._pace = Pace(limits)
         self._associated = 0
 
     @property
@@ -30,13 +35,21 @@ class Guests:
         with self._changed:
             return self._associated
 
+    def are_more(self) -> bool:
+        """Whether more connections are open here than another worker of the node has associations."""
+        with self._changed:
+            mine = self._associated + self._waiting.total()
+        return self._register.has_fewer(self._slot, mine)
+
     def come(self, address: str) -> str:
-        """Count a new socket, unless too many wait already, of all or of this address."""
+        """Count a new socket, unless too many wait already, of all or of this address, or came to nothing of late."""
         with self._changed:
             if self._waiting.total() >= self._limits.max_unassociated:
                 return "max_unassociated"
             if self._waiting[address] >= self._limits.max_unassociated_per_address:
                 return "max_unassociated_per_address"
+            if not self._pace.come(address):
+                return "max_fruitless_per_second"
             self._waiting[address] += 1
             return ""
 
@@ -47,6 +60,7 @@ class Guests:
             full = self._register.join(self._slot, title, limits.max_associations, limits.max_associations_per_title)
             if not full:
                 self._forget(address)
+                self._pace.associate(address)
                 self._associated += 1
             return full
 

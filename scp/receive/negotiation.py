@@ -2,7 +2,7 @@
 
 import logging
 import struct
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -81,16 +81,23 @@ def quieten() -> None:
 
 
 def accept(
-    asked: Request, sop_classes: Collection[str], max_pdu_bytes: int, *, identified: bool = False
+    asked: Request,
+    sop_classes: Collection[str],
+    max_pdu_bytes: int,
+    *,
+    identified: bool = False,
+    transfer_syntaxes: Sequence[str] = (),
 ) -> tuple[bytes, dict[int, Context]]:
     """The A-ASSOCIATE-AC and the contexts it accepts, by id; `max_pdu_bytes` is the most this node takes.
 
-    `identified` says that the request's user identity was checked, so that it is answered if an answer is wanted.
+    `identified` says that the request's user identity was checked, so that it is answered if an answer is wanted. What
+    is chosen of the proposed transfer syntaxes is the first of `transfer_syntaxes`, by default of TRANSFER_SYNTAXES.
     """
     results = [items.item(request.APPLICATION_CONTEXT_ITEM, APPLICATION_CONTEXT.encode())]
     contexts: dict[int, Context] = {}
+    preferred = {uid: rank for rank, uid in enumerate(transfer_syntaxes)} or _PREFERENCE
     for proposal in sorted(asked.contexts):
-        result, syntax = _result(proposal, asked, sop_classes)
+        result, syntax = _result(proposal, asked, sop_classes, preferred)
         if result == _ACCEPTED:
             contexts[proposal.context_id] = Context(proposal.abstract_syntax, syntax)
         name = items.item(request.TRANSFER_SYNTAX, syntax.encode())
@@ -121,21 +128,26 @@ def abort(reason: Reason | None) -> bytes:
     return struct.pack(">BBIBBBB", PDU.ABORT, 0, 4, 0, 0, source, code)
 
 
-def _result(proposal: Proposal, asked: Request, sop_classes: Collection[str]) -> tuple[int, str]:
-    """What becomes of a proposed context, and its transfer syntax: that of our preference.
+def _result(
+    proposal: Proposal, asked: Request, sop_classes: Collection[str], preferred: Mapping[str, int]
+) -> tuple[int, str]:
+    """What becomes of a proposed context, and its transfer syntax: the one that is `preferred`.
 
+    What a site takes of images says nothing of Verification, whose command has no data set.
     Where it is not accepted, the answer has one that is not to be tested (PS3.8 9.3.3.2): nothing a stranger sent.
     """
     uid = proposal.abstract_syntax
     if uid != VERIFICATION and uid not in sop_classes:
         return _NO_ABSTRACT_SYNTAX, _IMPLICIT_VR_LITTLE_ENDIAN
-    known = [syntax for syntax in proposal.transfer_syntaxes if syntax in _PREFERENCE]
+    if uid == VERIFICATION:
+        preferred = _PREFERENCE
+    known = [syntax for syntax in proposal.transfer_syntaxes if syntax in preferred]
     if not known:
         return _NO_TRANSFER_SYNTAX, _IMPLICIT_VR_LITTLE_ENDIAN
     as_scu, _ = asked.roles.get(uid, (True, False))
     if not as_scu:  # it would be the SCP only, and this node is never the SCU here (PS3.7 D.3.3.4)
         return _USER_REJECTION, _IMPLICIT_VR_LITTLE_ENDIAN
-    return _ACCEPTED, min(known, key=_PREFERENCE.__getitem__)
+    return _ACCEPTED, min(known, key=preferred.__getitem__)
 
 
 def _user_information(max_pdu_bytes: int, *, asynchronous: bool) -> bytes:

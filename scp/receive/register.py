@@ -1,4 +1,4 @@
-"""Who is associated with the node, in memory that all its workers share: how many in all, and how many of a title."""
+"""Who is associated with the node, in memory that its workers share: how many in all, of a title, and with whom."""
 
 import fcntl
 import mmap
@@ -13,6 +13,7 @@ TITLE_BYTES: Final = 16
 LOCK_SECONDS: Final = 1.0
 _TRY_SECONDS: Final = 0.0005  # it is held for some microseconds
 _COUNT: Final = struct.Struct("q")
+_NOBODY: Final = -1  # instead of a count: no worker serves in this slot
 
 
 class Register:
@@ -29,6 +30,12 @@ class Register:
         self._size = _COUNT.size + TITLE_BYTES * rows
         self._page = mmap.mmap(-1, self._size * slots)
         self._lock = os.memfd_create("register", os.MFD_CLOEXEC)
+        for slot in range(slots):
+            self.clear(slot)
+
+    def open(self, slot: int) -> None:
+        """A worker begins to serve, with no association yet."""
+        self._enter(slot, 0)
 
     def join(self, slot: int, title: str, most: int, most_of_title: int) -> str:
         """Enter an association; else the limit that forbids it: max_associations or max_associations_per_title."""
@@ -53,12 +60,17 @@ class Register:
             self._enter(slot, len(titles) - 1)
 
     def clear(self, slot: int) -> None:
-        """Take out whatever a worker left that has died."""
-        self._enter(slot, 0)
+        """Take out whatever a worker left that has died, and who serves no longer."""
+        self._enter(slot, _NOBODY)
 
     def count(self) -> int:
         """How many associations the node has."""
         return sum(self._count(slot) for slot in range(self._slots))
+
+    def has_fewer(self, slot: int, than: int) -> bool:
+        """Whether a worker other than that of `slot` has fewer associations than so many; waits for nobody."""
+        others = (self._entered(other) for other in range(self._slots) if other != slot)
+        return any(_NOBODY < count < than for count in others)
 
     def close(self) -> None:
         """Give memory and lock back, in a process that ends without exiting."""
@@ -86,6 +98,9 @@ class Register:
         return slot * self._size + _COUNT.size
 
     def _count(self, slot: int) -> int:
+        return max(self._entered(slot), 0)
+
+    def _entered(self, slot: int) -> int:
         count: int = _COUNT.unpack_from(self._page, slot * self._size)[0]
         return count
 

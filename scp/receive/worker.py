@@ -5,6 +5,7 @@ import os
 import select
 import signal
 import socket
+import struct
 import sys
 import threading
 import time
@@ -20,6 +21,8 @@ from scp.receive.drain import Drain
 from scp.receive.guests import Guests
 from scp.receive.negotiation import quieten
 from scp.receive.patience import Patience
+from scp.receive.supervisor import BACKLOG
+from scp.receive.threads import Threads
 from scp.receive.wire import Wire
 
 if TYPE_CHECKING:
@@ -31,12 +34,15 @@ if TYPE_CHECKING:
     from scp.receive.watched import Watched
 
 BEAT_SECONDS: Final = 1.0
+YIELD_SECONDS: Final = 0.001  # that a newcomer is left to a sibling who has fewer; who hangs does not take it
+REST_SECONDS: Final = 0.01  # after who was turned away: whoever floods is met in batches, everybody else waits so long
 PATIENCE_SECONDS: Final = 3.0  # beyond the drain's deadline, for last answers and closing
 TELL_SECONDS: Final = 1.0  # between two lines about refused connections from one address
 # A thread that computes keeps the interpreter for so long before one that an answer came for may have it; of the usual
 # 5 ms those who talk to the network and the disk get less than half of what they got alone.
 SWITCH_SECONDS: Final = 0.0005
 _TOLD: Final = 1024  # addresses remembered for that
+_AT_ONCE: Final = struct.pack("ii", 1, 0)  # reset, which is one segment and leaves nothing behind
 _MAPPED: Final = "::ffff:"  # an IPv4 address as an IPv6 listener sees it
 
 _logger = log.get("receive")
@@ -83,8 +89,10 @@ class Worker:
         self._slot = slot
         self.drain = Drain()
         self.guests = Guests(door.limits, board.register, slot)
+        board.register.open(slot)
         self.budget = Budget(door.limits)
         self.patience = Patience()
+        self._threads = Threads()
         self._told: dict[tuple[str, str], float] = {}
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
@@ -116,6 +124,7 @@ class Worker:
 
     def close(self) -> None:
         """Give back what waking took, unless an association that would not end still looks at it."""
+        self._threads.close()
         if self.guests.gone(0, 0):
             self.drain.close()
             os.close(self._wake_read)
@@ -127,40 +136,48 @@ class Worker:
         eager = select.poll()
         for fd in (self._wake_read, *self._entrances):
             eager.register(fd, select.POLLIN)
-        poll = eager
+        poll, rest = eager, 0.0
         while True:
             self._beat()
             while self._renewals:
                 renewal = (self._renewals.popleft(),)
                 threading.Thread(target=self._change, args=renewal, name="renew", daemon=True).start()
-            ready = [fd for fd, _ in poll.poll(BEAT_SECONDS * 1000)]
+            ready = [fd for fd, _ in poll.poll((rest or BEAT_SECONDS) * 1000)]
             if self._wake_read in ready:
                 return
-            poll = eager
-            if not all(self._accept(self._entrances[fd]) for fd in ready):
-                poll = patient  # a listener that stays readable while nothing can be accepted would spin
+            if ready and self.guests.are_more():
+                time.sleep(YIELD_SECONDS)
+            rest = max((self._accept(self._entrances[fd]) for fd in ready), default=0.0)
+            poll = patient if rest else eager
 
     def _change(self, renew: "Callable[[FrontDoor], FrontDoor]") -> None:
         """Beside the accepting thread, which is not to wait for it."""
         with self._changing:
             self.door = renew(self.door)
 
-    def _accept(self, entrance: Entrance) -> bool:
-        """Take one connection in; False when the process has no room for any."""
-        try:
-            sock, source = entrance.listener.accept()
-        except (BlockingIOError, ConnectionError):
-            return True  # a sibling was quicker, or the peer has left again
-        except OSError as error:  # no descriptors, no memory, or an error of the network that accept() passes on
-            _logger.error("accept_failed", slot=self._slot, reason=errno.errorcode.get(error.errno or 0, ""))
-            return False
-        address = str(source[0]).removeprefix(_MAPPED)
-        if limit := self.guests.come(address):
+    def _accept(self, entrance: Entrance) -> float:
+        """Take one connection in, behind those that are turned away; the seconds to rest before the next.
+
+        A sibling is to have the next one, so one is enough; those that are turned away are nobody's, and each alone
+        would wake a process.
+        """
+        for count in range(BACKLOG):
+            try:
+                sock, source = entrance.listener.accept()
+            except (BlockingIOError, ConnectionError):  # a sibling was quicker, or the peer has left again
+                return REST_SECONDS if count else 0.0
+            except OSError as error:  # no descriptors, no memory, or an error of the network that accept() passes on
+                _logger.error("accept_failed", slot=self._slot, reason=errno.errorcode.get(error.errno or 0, ""))
+                return BEAT_SECONDS  # a listener that stays readable while nothing can be accepted would spin
+            address = str(source[0]).removeprefix(_MAPPED)
+            limit = self.guests.come(address)
+            if not limit:
+                return 0.0 if self._begin(_Visit(self, sock, address, entrance)) else BEAT_SECONDS
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
             sock.close()
             self.door.metrics.limits.labels(limit).inc()
             self._tell_refused(address, limit)
-            return True
-        return self._begin(_Visit(self, sock, address, entrance))
+        return REST_SECONDS
 
     def _tell_refused(self, address: str, limit: str) -> None:
         """One line a second for each address and limit; the metric counts them all."""
@@ -174,7 +191,7 @@ class Worker:
 
     def _begin(self, visit: "_Visit") -> bool:
         try:
-            threading.Thread(target=visit.run, name="association", daemon=True).start()
+            self._threads.run(visit.run)
         except RuntimeError:
             visit.close()
             _logger.error("accept_failed", slot=self._slot, reason="threads")

@@ -272,6 +272,7 @@ class Node:
     metrics: Metrics = field(default_factory=lambda: declare(CollectorRegistry()))
     contexts: Watched[ssl.SSLContext] | None = None
     users: Users | None = None
+    transfer_syntaxes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.listener = bind("127.0.0.1", 0)
@@ -281,7 +282,15 @@ class Node:
         if self.contexts is not None:
             entrances.append(Entrance(bind("127.0.0.1", 0), self.contexts))
             self.tls_address = entrances[1].listener.getsockname()
-        door = FrontDoor(self.limits, STORAGE_CLASSES, self.admit, self._take, self.metrics, self.users)
+        door = FrontDoor(
+            self.limits,
+            STORAGE_CLASSES,
+            self.admit,
+            self._take,
+            self.metrics,
+            self.users,
+            transfer_syntaxes=self.transfer_syntaxes,
+        )
         self.worker = Worker(entrances, door, self.board, 0)
         self.thread = threading.Thread(target=self.worker.serve)
         self.thread.start()
@@ -298,6 +307,14 @@ class Node:
         with line.sock:
             for step in steps:
                 step.play(line)
+
+    def is_shut(self) -> bool:
+        """Whether a newcomer is turned away, which may reset the connection before it is there."""
+        try:
+            with self.connect().sock as sock:
+                return sock.recv(1) == b""
+        except ConnectionResetError:
+            return True
 
     def count(self, metric: str, **labels: str) -> float:
         return self.metrics.registry.get_sample_value(f"cloakroom_{metric}", labels) or 0.0

@@ -350,6 +350,15 @@ def test_the_answer_says_who_we_are_and_that_we_stay_scp(node: Callable[..., Nod
         assert 0x59 not in user
 
 
+def test_a_site_decides_on_transfer_syntaxes(node: Callable[..., Node]) -> None:
+    spoken = node(transfer_syntaxes=(IMPLICIT,))
+    proposed = associate(
+        context(1, MR, EXPLICIT), context(3, MR, EXPLICIT, IMPLICIT), context(5, VERIFICATION, EXPLICIT)
+    )
+    spoken.play([Send(proposed), Accepted({1: 4, 3: IMPLICIT, 5: EXPLICIT}), *GOODBYE])
+    spoken.settle()
+
+
 def test_a_peer_that_would_be_scp_only_gets_no_context(node: Callable[..., Node]) -> None:
     role = item(0x54, struct.pack(">H", len(MR)) + MR.encode() + b"\0\1")
     node().play([Send(associate(user=role)), Accepted({1: IMPLICIT, 3: 1}), *GOODBYE])

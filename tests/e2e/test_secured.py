@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import ssl
+import subprocess
 
 import pytest
 from authority import Authority, fingerprint
@@ -13,8 +14,11 @@ from factories import mr
 from pynetdicom import AE
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from running import Node, free_port, wait
+from test_senders import check, run, write
 
 from scp.receive.identity import scrypt
+
+EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 
 
 @pytest.fixture
@@ -43,6 +47,7 @@ def settings(authority):
         "tls__client_ca": authority.path,
         "user_identity__check": "password",
         "user_identity__passwords": passwords,
+        "transfer_syntaxes": EXPLICIT,
         "peers": f'[{{"ae_title": "MR1", "certificates": ["{bound}"]}}]',
     }
 
@@ -63,12 +68,12 @@ def context(authority, name):
     return context
 
 
-def push(node, client, instance, calling="MR1", password=b"pass word"):
+def push(node, client, instance, *, calling="MR1", password=b"pass word", syntax=EXPLICIT):  # noqa: PLR0913  what can differ
     """The status of one C-STORE; None where there is no association."""
     wish = UserIdentityNegotiation()
     wish.user_identity_type, wish.primary_field, wish.secondary_field = 2, b"ward7", password
     entity = AE(calling)
-    entity.add_requested_context(instance.SOPClassUID, "1.2.840.10008.1.2.1")
+    entity.add_requested_context(instance.SOPClassUID, syntax)
     port = node.settings["tls__port"]
     association = entity.associate("127.0.0.1", port, ae_title="CLOAKROOM", tls_args=(client, None), ext_neg=[wish])
     if not association.is_established:
@@ -90,10 +95,29 @@ def test_who_proves_it_all_is_served_and_nobody_else(node, authority):
         socket.create_connection(("127.0.0.1", node.port), timeout=5)
     assert node.metric('cloakroom_tls_handshakes_total{handshake="done"}') == 4
     assert node.metric('cloakroom_associations_total{result="rejected"}') == 3
+    assert push(node, client, mr(), syntax=IMPLICIT) is None, "the site has not named it"
     log = node.log.read_text()
     assert "ward7" not in log
     assert '"rejection": "user_identity"' in log
     assert len(node.published(1)) == 1
+
+
+@pytest.mark.debian
+def test_dcmtk_pushes_a_study_over_tls(node, authority, tmp_path):
+    """Certificate, key, name and password as a PACS administrator gives them to DCMTK's programs."""
+    files = write(tmp_path / "study")
+    keys = (authority.folder / "mr1.key", authority.folder / "mr1.crt")
+    trust = ["+tls", *keys, "+cf", authority.path, "-aec", "CLOAKROOM"]
+    proof = ["-aet", "MR1", "-usr", "ward7", "-pwd", "pass word"]
+    where = ["127.0.0.1", node.settings["tls__port"]]
+    run("storescu", *trust, *proof, "-R", "+sd", *where, tmp_path / "study")
+    check(node, files, EXPLICIT)
+    for stranger in (["-aet", "MR2", *proof[2:]], [*proof[:-1], "wrong"], ["-aet", "MR1"]):
+        with pytest.raises(subprocess.CalledProcessError):
+            run("storescu", *trust, *stranger, "-R", "+sd", *where, tmp_path / "study")
+    with pytest.raises(subprocess.CalledProcessError):
+        run("echoscu", "+tla", *trust[3:], "-aet", "MR1", *where)
+    assert len(node.published(len(files))) == len(files)
 
 
 def lives(node, name):
@@ -124,6 +148,10 @@ def test_who_hangs_is_replaced_and_counted(tmp_path, settings, name):
         ({"user_identity__passwords": "/nowhere/p"}, "/nowhere/p: cannot be read: No such file or directory"),
         ({"tls__enabled": False}, "CLOAKROOM_PEERS: a title is bound to certificates, but tls.enabled is false"),
         ({"tls__enabled": False, "peers": "[]"}, "CLOAKROOM_TLS__PLAIN_PORT: no port is left"),
+        (
+            {"transfer_syntaxes": "1.2.840.10008.1.2.2"},
+            "CLOAKROOM_TRANSFER_SYNTAXES: 1.2.840.10008.1.2.2 is no transfer",
+        ),
     ],
 )
 @pytest.mark.parametrize("verb", ["serve", "config check"])

@@ -25,7 +25,13 @@ from running import Node, wait  # noqa: E402
 CLIENTS = 4
 BATCH = 250
 PATIENCE = 20.0  # seconds that an answer or an end may take; the node's own limits are shorter
-LIMITS = {"header_seconds": 2, "body_seconds": 2, "idle_seconds": 5, "artim_seconds": 5}
+LIMITS = {
+    "header_seconds": 2,
+    "body_seconds": 2,
+    "idle_seconds": 5,
+    "artim_seconds": 5,
+    "max_fruitless_per_second": 1_000_000,  # what is never read finds no defect
+}
 FORBIDDEN = ("uncaught", "take_failed", "child_died", "child_failed", "child_killed", "accept_failed")
 FIRST_BYTES = (b"", b"\2", b"\3", b"\7")
 SPARE = 64  # descriptors
@@ -132,8 +138,10 @@ def campaign(folder: Path, count: int, seed: int) -> list[str]:
 
 
 def _campaign(node: Node, count: int, seed: int) -> list[str]:
+    threads = vitals(node).threads
     batch(node.port, seed, range(-min(count, 200), 0))  # what is made once is made: caches, folders, connections
     wait(lambda: node.metric("cloakroom_associations_open") == 0, "the first associations have ended")
+    wait(lambda: vitals(node).threads <= threads, "their threads have waited long enough for others")
     before, alive, memory = vitals(node), processes(node), resident(node)
     say(f"{count} conversations, seed {seed}; at first {before}")
     finds, probes = _speak(node, count, seed)

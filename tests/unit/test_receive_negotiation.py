@@ -151,6 +151,20 @@ def test_our_order_of_preference_decides(proposed: list[str], count: int) -> Non
     assert contexts[1].transfer_syntax == min(proposed[:count], key=TRANSFER_SYNTAXES.index)
 
 
+@given(st.permutations(TRANSFER_SYNTAXES), st.integers(1, 12), st.permutations(TRANSFER_SYNTAXES), st.integers(1, 12))
+def test_a_site_has_its_own_order_and_what_it_does_not_name_is_not_taken(
+    wanted: list[str], many: int, proposed: list[str], count: int
+) -> None:
+    site, offered = wanted[:many], proposed[:count]
+    request = read(asked(build_context(MR, offered), build_context(VERIFICATION, offered)))
+    answer, contexts = negotiation.accept(request, STORAGE_CLASSES, 131_072, transfer_syntaxes=site)
+    both = [uid for uid in site if uid in offered]
+    assert contexts.get(1) == (Context(MR, both[0]) if both else None)
+    assert contexts[3] == Context(VERIFICATION, min(offered, key=TRANSFER_SYNTAXES.index)), "whatever images may be"
+    results = accepted(answer).presentation_context_definition_results_list
+    assert [context.result for context in results] == [0 if both else 4, 0]
+
+
 @pytest.mark.parametrize("rejection", Rejection)
 def test_every_rejection_is_one_that_pynetdicom_can_name(rejection: Rejection) -> None:
     pdu = A_ASSOCIATE_RJ()

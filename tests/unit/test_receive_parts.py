@@ -81,6 +81,8 @@ class GuestsMachine(RuleBasedStateMachine):
             max_associations=4, max_associations_per_title=3, max_unassociated=4, max_unassociated_per_address=2
         )
         self.register = Register(2, 10)
+        for slot in range(2):
+            self.register.open(slot)
         self.guests = [Guests(limits, self.register, slot) for slot in range(2)]
         self.waiting: list[list[str]] = [[], []]
         self.associated: list[list[tuple[str, str]]] = [[], []]
@@ -119,6 +121,8 @@ class GuestsMachine(RuleBasedStateMachine):
     def counts(self) -> None:
         for slot in range(2):
             assert self.guests[slot].associated == len(self.associated[slot])
+            mine, others = len(self.waiting[slot]) + len(self.associated[slot]), len(self.associated[1 - slot])
+            assert self.guests[slot].are_more() is (mine > others)
             assert self.guests[slot].gone(0, 0) is (not self.waiting[slot] and not self.associated[slot])
         assert self.register.count() == len(self.associated[0]) + len(self.associated[1])
 
@@ -147,6 +151,23 @@ def test_what_a_dead_worker_had_is_free_again() -> None:
     assert board.register.count() == 1
     assert board.register.join(1, "PACS", 10, 1) == "max_associations_per_title"
     assert not board.register.join(1, "PACS", 10, 2)
+
+
+def test_newcomers_are_left_only_to_those_who_serve() -> None:
+    register = Register(3, 10)
+    register.open(0)
+    assert not register.join(0, "PACS", 10, 10)
+    assert not register.has_fewer(0, 1), "nobody else serves"
+    register.open(2)
+    assert register.has_fewer(0, 1)
+    assert not register.has_fewer(2, 1), "it is not asked of itself"
+    assert not register.join(2, "PACS", 10, 10)
+    assert not register.has_fewer(0, 1)
+    assert register.has_fewer(0, 2)
+    register.clear(2)
+    assert not register.has_fewer(0, 2), "it has died"
+    assert register.count() == 1
+    register.close()
 
 
 def test_processes_that_join_at_once_never_pass_the_limit() -> None:
