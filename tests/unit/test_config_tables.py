@@ -15,7 +15,7 @@ from scp.config.visits import Gates
 
 KEYS = [key for key, _ in settings()]
 NUMBERS = [key for key, field in settings() if field.annotation in {int, float}]
-LISTS = ("exports", "peers", "networks", "sop_classes")
+LISTS = ("exports", "peers", "networks", "sop_classes", "transfer_syntaxes")
 TABLES = ("bids", "protocols", "variables")
 TEXTS = (
     "ae_title", "host", "http_host", "http_token", "state", "export", "recipe", "layout", "consent", "log_format",
@@ -151,7 +151,7 @@ def test_the_tables_are_all_there(table, model):
 
 
 def test_the_limits_are_as_many_as_were_thought_of():
-    assert len(Limits.model_fields) == 22
+    assert len(Limits.model_fields) == 23
 
 
 def test_a_description_is_one_sentence_that_says_more_than_the_name():
