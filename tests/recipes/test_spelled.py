@@ -7,8 +7,9 @@ from encoded import IMPLICIT, explicit, image, implicit, instance, items, ordere
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scp.bounds import Excess
+from scp.bounds import Bounds, Excess
 from scp.dataset import BOUNDS, read
+from scp.deidentify import sent
 from scp.deidentify.compile import Policy
 from scp.deidentify.compile import compile as compile_plan
 from scp.deidentify.functions.original import Original
@@ -204,8 +205,9 @@ def test_what_is_nested_deeper_than_sequences_may_be_is_refused() -> None:
         list(values(read(value, explicit=False), {PHYSICIAN}))
 
 
-def test_more_elements_than_a_data_set_may_have_are_refused() -> None:
-    many = items([b""]) * (BOUNDS.elements // 2 + 1)
+def test_more_elements_than_a_data_set_may_have_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sent, "BOUNDS", Bounds(elements=1_000))
+    many = items([b""]) * 501
     data = explicit(0x00291001, "UN", many) + explicit(0x00291002, "UN", many)
     with pytest.raises(Excess):
         list(values(read(data, explicit=True), {PHYSICIAN}))
