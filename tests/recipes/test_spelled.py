@@ -22,6 +22,7 @@ from scp.deidentify.sent import values
 from scp.instance import Subject
 from scp.outcome import Failure, Outcome
 
+ORIGINAL = explicit(0x00080008, "CS", "ORIGINAL\\PRIMARY\\M")
 SUBJECT = Subject("Pq7kLm20Xy", "4820117365", b"\x07" * 32)
 NAME, PATIENT_ID, PHYSICIAN, COMMENTS, WINDOW = 0x00100010, 0x00100020, 0x00080090, 0x00204000, 0x00281050
 LAX = """FORMAT dicom
@@ -226,6 +227,13 @@ def test_many_places_that_are_none_hold_nothing_up() -> None:
     GUARD.check(explicit(COMMENTS, "UT", "12" * 20_000), 0, original)  # numbers within a longer one
     with pytest.raises(Failure):
         GUARD.check(explicit(COMMENTS, "UT", "12" * 20_000 + " 1212-1212"), 0, original)
+
+
+def test_an_id_that_is_the_date_of_the_scan_does_not_hold_up_the_date_that_is_written() -> None:
+    plan = compile_plan(load("mip"), Policy({}))
+    elements = explicit(0x00080020, "DA", "20240201"), explicit(0x00200010, "SH", "20240201")
+    made = plan.apply(instance(image(explicit(0x00080060, "CS", "MR"), ORIGINAL, *elements)), SUBJECT)
+    assert b"20240201" in b"".join(made.parts), "the first of the month"
 
 
 def test_the_recipes_that_come_with_the_node_hold_what_they_wrote_themselves() -> None:
