@@ -125,7 +125,8 @@ def collect(kinds: Mapping[int, Kind], original: Original, recent: Recent) -> Ne
         for written, loose in spellings:
             if tag in _STATIONS and written in makes[loose]:
                 continue
-            if written not in found or (loose and not found[written].loose):  # which finds what the other one does
+            before = found.get(written)
+            if before is None or (loose and not before.loose and before.kind is not Kind.DATE):  # it finds all of it
                 found[written] = Needle(tag, key[0], loose)
     recent.charset, recent.spellings = characters, seen
     return found

@@ -75,11 +75,23 @@ class Pruning:
 
     def apply(self, dataset: DataSet) -> DataSet:
         """The data set without what was taken out; itself where that is nothing. Raises Failure as the judge does."""
-        work = _Work(self, dataset)
-        parts = work.level(Level(dataset.data, dataset.elements, dataset.nested, dataset.explicit), ())
+        elements, data = dataset.elements, dataset.data
+        coming = elements[-1:] if elements and elements[-1].stop > len(data) else ()  # pixel data, still on the wire
+        gathered = elements[: len(elements) - len(coming)]
+        parts = _Work(self, dataset).level(Level(data, gathered, dataset.nested, dataset.explicit), ())
         if parts is None:
             return dataset
-        return read(b"".join(parts), explicit=dataset.explicit, bounds=_CHECKED)
+        made = b"".join(parts)
+        left = read(made, explicit=dataset.explicit, bounds=_CHECKED)
+        if not coming:
+            return left
+        (pixels,) = coming
+        by = len(made) - pixels.start
+        moved = Element(
+            pixels.tag, pixels.vr, len(made), pixels.value + by, pixels.end + by, pixels.stop + by
+        )  # its header stands behind, as it did
+        whole = memoryview(made + bytes(data[pixels.start : pixels.value]))
+        return DataSet(whole, dataset.explicit, (*left.elements, moved), left.nested)
 
 
 class _Work:

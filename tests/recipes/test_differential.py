@@ -46,7 +46,7 @@ RECIPES = {
     "vr": "REMOVE select:VR:PN\nBLANK select:VR:TM",
     "group": "REMOVE select:group:0010",
     "expressions": "REMOVE contains:Institution\nREMOVE endswith:Physician\nBLANK contains:^Accession",
-    "beginnings": "REMOVE startswith:Patient\nBLANK startswith:Study.*Time\nREPLACE startswith:PatientN ANON",
+    "beginnings": "REMOVE startswith:Patient\nBLANK startswith:Study.*Time\nREPLACE startswith:PatientNam ANON",
     "fields": "REMOVE fields:people\nBLANK fields:times\n\n"
     "%fields people\nFIELD PatientName\nFIELD contains:Physician\n\n%fields times\nFIELD select:VR:TM\n\n%header",
     "shields": "REMOVE contains:^Study\nREPLACE StudyDescription KEPT\nKEEP StudyDate",

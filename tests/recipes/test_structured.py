@@ -7,12 +7,12 @@ from pathlib import Path
 from struct import pack
 
 import pytest
-from encoded import IMPLICIT, explicit, implicit, instance, items, ordered, sequence
+from encoded import IMPLICIT, explicit, image, implicit, instance, items, ordered, sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.sr import _snomed_dict
 
-from scp.dataset import DataSet, read
+from scp.dataset import BOUNDS, PIXEL_DATA, DataSet, read
 from scp.deidentify import profile
 from scp.deidentify.compile import Policy
 from scp.deidentify.compile import compile as compile_plan
@@ -20,8 +20,9 @@ from scp.deidentify.concepts import Fate, concepts_of
 from scp.deidentify.plan import Plan
 from scp.deidentify.profile import FOLDER, OPTIONS, Concept, concepts, retired_concepts
 from scp.deidentify.recipe import RecipeError, load
-from scp.instance import Subject
+from scp.instance import Instance, Subject
 from scp.outcome import Failure, Outcome
+from scp.pixels import Header, begin
 
 SUBJECT = Subject("Pq7kLm20Xy", "4820117365", b"\x07" * 32)
 CONTENT, CONTEXT, SPECIMEN, STEPS = 0x0040A730, 0x00400555, 0x00400610, 0x00400612
@@ -256,6 +257,20 @@ def test_items_laid_out_alike_are_judged_one_by_one() -> None:
     found = bytes(left(plan, sequence(CONTENT, *(content(code, "DCM", "TEXT") for code in codes))).data)
     assert b"121106" not in found
     assert all(code.encode() in found for code in codes if code != "121106")
+
+
+def test_in_a_stream_the_header_is_cleaned_too() -> None:
+    plan = plan_of("basic,clean-structured-content")
+    whole = instance(image(sequence(CONTEXT, content("121106", "DCM", "TEXT"), KEPT)))
+    element = whole.dataset.find(PIXEL_DATA)
+    assert element
+    sent = bytes(whole.dataset.data)
+    header = Header(explicit=True, ends=frozenset({PIXEL_DATA}), bounds=BOUNDS)
+    head = plan.deidentify(Instance(whole.arrival, *begin(bytearray(sent[: element.value]), iter(()), header)), SUBJECT)
+    made = b"".join(plan.apply(whole, SUBJECT).parts)
+    assert b"".join(head.parts) + sent[element.value :] == made
+    assert NEEDLE.encode() not in made
+    assert KEPT in made
 
 
 def test_without_the_option_content_is_a_dummy_and_no_code_is_claimed() -> None:
