@@ -154,9 +154,7 @@ class Index:
             "moves": instance.moves,
             "now": time.time(),
         }
-        found = self._commit(Write("instance", row))
-        holder = Delivery(str(found["scan_research_id"]), int(str(found["delivery"])))
-        return Recorded(Outcome[str(found["outcome"])], holder)
+        return self._recorded(row)
 
     def quiet(self, before: float) -> list[Quiet]:
         """Arriving deliveries that hold something and to which nothing came since `before` (s since the epoch)."""
@@ -236,10 +234,12 @@ class Index:
         `row` has what `record` writes, without the original's fingerprints: a re-send names them. Raises Failure as
         `record` does.
         """
-        found = self._commit(Write("instance", {**row, "source_uid": None, "source_digest": None, "now": time.time()}))
-        return Recorded(
-            Outcome[str(found["outcome"])], Delivery(str(found["scan_research_id"]), int(str(found["delivery"])))
-        )
+        return self._recorded({**row, "source_uid": None, "source_digest": None, "now": time.time()})
+
+    def _recorded(self, row: Row) -> Recorded:
+        found = self._commit(Write("instance", row))
+        holder = Delivery(str(found["scan_research_id"]), int(str(found["delivery"])))
+        return Recorded(Outcome[str(found["outcome"])], holder)
 
     def begin_publishing(self, delivery: Delivery, path: str) -> bool:
         """Close the delivery to new files and write down where it goes; False when it is not approved."""
@@ -295,10 +295,6 @@ def _key(delivery: Delivery) -> dict[str, str | int]:
 
 
 def _quiet(row: Any) -> Quiet:  # noqa: ANN401  sqlite3 rows have no type of their own outside engine
-    return Quiet(
-        Delivery(row["scan_research_id"], row["number"]),
-        row["path"],
-        row["last_arrival"],
-        State[row["state"].upper()],
-        tuple(row["calling"].split("\\")) if row["calling"] else (),
-    )
+    delivery = Delivery(row["scan_research_id"], row["number"])
+    calling = tuple(row["calling"].split("\\")) if row["calling"] else ()
+    return Quiet(delivery, row["path"], row["last_arrival"], State[row["state"].upper()], calling)
