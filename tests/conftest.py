@@ -2,9 +2,14 @@ import logging
 
 import pydicom.config
 import pytest
+from hypothesis import HealthCheck, settings
 from keeping import Keeping
 from pynetdicom.association import Association
 from requestor import Checkpoint
+
+# How long an example takes says how busy the machine is, and nothing about what is tested.
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
 
 
 @pytest.fixture(autouse=True, scope="session")
