@@ -127,9 +127,9 @@ ALERTS: Final = (
         ("docs/how-to/disk-full.md.", "A campaign of old studies? Make it slower, or the volume larger."),
     ),
     Alert(
-        "CloakroomVisitStuck", 'cloakroom_visits{state="publishing"}', "> 0", "30m", "warning",
-        "A visit does not get published",
-        "The steward has begun to publish a visit and does not come to the end.",
+        "CloakroomVisitStuck", 'cloakroom_visits{state=~"moving|publishing"}', "> 0", "30m", "warning",
+        "A visit does not get published, merged or split",
+        "A visit is being published, merged or split, and that does not come to its end.",
         (
             "The steward's log lines say which folder cannot be moved or written.",
             "Usually the export volume is read-only or full, or somebody else owns a folder below DICOM/.",

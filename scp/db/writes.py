@@ -87,7 +87,12 @@ def _instance_before(engine: Engine, new: Row) -> Row:
 
 
 def has_moved(engine: Engine, new: Row, holder: str) -> bool:
-    """Whether an instance is known under another visit than it was made for, because one of them is merged or split."""
+    """Whether an instance is known under another visit than it was made for, because one of them is merged or split.
+
+    Not asked of an orphan, for which `moves` is None: nobody would send it again.
+    """
+    if new["moves"] is None:
+        return False
     asked = {"scan_research_id": new["scan_research_id"], "moves": new["moves"], "other": holder}
     return holder != new["scan_research_id"] and engine.row("has_moved", asked) is not None
 

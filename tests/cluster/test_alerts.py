@@ -69,9 +69,9 @@ CASES = {
         {"volume": "state"},
     ),
     "CloakroomVisitStuck": (
-        {'cloakroom_visits{state="publishing"}': "1x90"},
+        {'cloakroom_visits{state="moving"}': "1x90"},
         {'cloakroom_visits{state="publishing"}': "0 1 0 1 0 0x90", 'cloakroom_visits{state="receiving"}': "5x90"},
-        {"state": "publishing"},
+        {"state": "moving"},
     ),
     "CloakroomWorkerRestarts": (
         {"cloakroom_worker_restarts_total": "0 1 2 3 4 5 6 6x60"},

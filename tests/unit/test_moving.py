@@ -6,14 +6,18 @@ from dataclasses import replace
 import pydicom
 import pytest
 from moving import KEY, YAN, ZOE, Rearranging, study
+from pyrage import x25519
 
+from scp.bounds import Bounds
 from scp.db.engine import DatabaseError
 from scp.db.index import Delivery
 from scp.db.linkage import Linkage
 from scp.db.moves import Move, UnmovableError
 from scp.outcome import Failure, Outcome
+from scp.recovery import Recovery
 from scp.state import State
 from scp.store import files
+from scp.store.quarantine import Quarantine
 
 FIRST, SECOND = study(1), study(2)
 DAY = "day 20250901"
@@ -307,6 +311,31 @@ def test_a_full_disk_leaves_a_move_to_be_finished(house, monkeypatch):
     assert [kind for kind, _ in house.audit()] == ["unfinished"]
     house.later()
     assert house.state(Delivery(kept, 1)) is not State.PUBLISHED  # it waits for what is to join it
+    house.moving.turn()
+    check(house, kept, [1, 3, 4])
+    assert house.audit() == house.moving.moves.unfinished() == []
+
+
+def test_a_start_at_which_a_move_cannot_be_finished_comes_up_and_the_next_one_finishes_it(house, monkeypatch):
+    kept, gone = house.send(1, identity=FIRST), house.send(3, 4, identity=SECOND)
+    place, left = files.place, [1]
+
+    def filling_up(*words):
+        if not left:
+            raise Failure(Outcome.OUT_OF_RESOURCES, "no room")
+        left.pop()
+        return place(*words)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "place", filling_up)
+        with pytest.raises(Failure, match="no room"):
+            house.moving.merge(kept, gone, "x")
+        house.moving.turn()
+    quarantine = Quarantine(house.config.quarantine, str(x25519.Identity.generate().to_public()))
+    quarantine.prepare()
+    assert len(house.staged(kept)) == 2  # one of them without a row
+    done = Recovery(house.config.export, house.index, quarantine, house.publisher, "recipe", Bounds()).run()
+    assert (done.adopted, done.sealed, done.report.lost) == (0, 1, 0)
     house.moving.turn()
     check(house, kept, [1, 3, 4])
     assert house.audit() == house.moving.moves.unfinished() == []

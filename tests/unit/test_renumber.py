@@ -6,7 +6,7 @@ from io import BytesIO
 import pydicom
 import pytest
 from factories import ct, enhanced, instance, mr, needles
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import Dataset
 from visiting import encoded, header
@@ -63,6 +63,7 @@ def values(number):
 SAME = {"longer", "in words"}
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(PLACES), st.sampled_from(sorted(values(""))), min_size=1), st.integers(0, 3))
 def test_whole_values_at_any_depth_and_no_other_digits(tmp_path_factory, chosen, depth):
     def built(number):
@@ -99,6 +100,7 @@ def test_what_is_no_staged_file_is_refused(tmp_path, content):
     assert caught.value.outcome is Outcome.FAILED
 
 
+@settings(deadline=None)
 @given(st.integers(150, 1000))
 def test_a_file_that_ends_short_is_refused_or_is_not_what_was_stored(tmp_path_factory, length):
     whole = encoded(header())
