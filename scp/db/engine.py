@@ -5,6 +5,7 @@ import os
 import re
 import sqlite3
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,7 @@ SQL = Path(__file__).parent / "sql"
 
 BUSY_SECONDS = 5.0
 SPARE = 16  # connections kept for threads to come
+SPARE_SECONDS = 30.0  # how long one is kept that nobody takes
 
 _NO_ROOM = {
     sqlite3.SQLITE_BUSY,
@@ -209,22 +211,25 @@ class _Spare:
     """Connections of threads that have ended, for those that begin; what nobody may need any more is closed."""
 
     def __init__(self) -> None:
-        self._idle: deque[Database] = deque()
+        self._idle: deque[tuple[float, Database]] = deque()  # since when; the last one given is the first one taken
         self._closed = False
 
     def take(self) -> Database | None:
         """One that is as good as new."""
         try:
-            return self._idle.pop()
+            return self._idle.pop()[1]
         except IndexError:
             return None
 
     def give(self, database: Database) -> None:
-        """Keep it, unless there are enough."""
+        """Keep it, unless there are enough; what a busier time has left over goes."""
         if self._closed or len(self._idle) >= SPARE or database.conn.in_transaction:
             database.conn.close()
         else:
-            self._idle.append(database)
+            self._idle.append((time.monotonic(), database))
+        with suppress(IndexError):
+            while self._idle[0][0] < time.monotonic() - SPARE_SECONDS:
+                self._idle.popleft()[1].conn.close()  # who takes one meanwhile takes it from the other end
 
     def close(self) -> None:
         """Keep none any more."""

@@ -178,6 +178,31 @@ def test_no_more_connections_are_kept_than_may_be(engine, monkeypatch):
     assert value(engine, "nobody") is None
 
 
+def test_what_a_busier_time_left_over_is_closed(engine, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr("scp.db.engine.time.monotonic", lambda: now[0])
+    made = []
+
+    def both():
+        """Two threads at once have two connections, which both stay."""
+        mine = connection(engine)
+        made.append(mine)
+        made.append(in_thread(lambda: connection(engine)))
+
+    in_thread(both)
+    inner, outer = made[1], made[0]
+    assert inner is not outer
+    now[0] += 29
+    assert in_thread(lambda: connection(engine)) is outer
+    assert inner.execute("SELECT 1").fetchone()[0] == 1
+    now[0] += 2
+    assert in_thread(lambda: connection(engine)) is outer
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        inner.execute("SELECT 1")
+    now[0] += 3600
+    assert in_thread(lambda: connection(engine)) is outer  # the one that is used stays
+
+
 def test_a_connection_within_a_transaction_is_not_handed_on(engine):
     def begin():
         connection(engine).execute("BEGIN")
