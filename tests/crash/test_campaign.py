@@ -35,7 +35,7 @@ def test_a_plan_of_kills_names_what_there_is():
     chance = random.Random(1)  # noqa: S311
     plans = [campaign.kills(chance) for _ in range(200)]
     named = {kill.point for plan in plans for kill in plan if not kill.point.startswith("@")}
-    assert named == {name for name in faults.POINTS if not name.startswith(("recovery.", "expire."))} - {
+    assert named == {name for name in faults.POINTS if not name.startswith(("recovery.", "expire.", "move."))} - {
         "intake.removing"
     }
     assert 50 < sum(plan[-1].everybody for plan in plans) < 150
