@@ -21,13 +21,14 @@ from scp.arriving import Arriving, Passed
 from scp.bounds import Bounds, Excess
 from scp.dataset import BOUNDS, DataSet, read
 from scp.db.commit import Unanswered
-from scp.db.index import Delivery, Index
+from scp.db.index import Delivery, Index, Recorded
 from scp.db.linkage import Linkage
 from scp.instance import Arrival, DeidentifiedHead, DeidentifiedInstance, Identity, Instance, Part, Source, Subject
 from scp.layouts.names import file_name
 from scp.metrics import Metrics
 from scp.outcome import Failure, Outcome
 from scp.pixels import PIXELS, Header, Pixels, begin
+from scp.standing import stands
 from scp.store import files
 from scp.store.files import Content
 from scp.store.quarantine import Quarantine
@@ -39,6 +40,8 @@ _SOP_INSTANCE_UID = 0x00080018
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")  # leading zeros are wrong, but scanners send them and no output keeps them
 _UID_LENGTH = 64
 _IMAGES = frozenset(uid for uid, row in UID_dictionary.items() if row[1] == "SOP Class" and "Image Storage" in row[0])
+
+Record = Callable[[str, Delivery], Recorded]
 
 _logger = log.get("intake")
 
@@ -74,7 +77,7 @@ class Intake:
             source = self.linkage.source(arrival.sop_instance_uid, arrival.data)
         with self._step("admission"):
             self._admit(instance)
-            if instance.pixels is None and self.index.unchanged(source):
+            if instance.pixels is None and self._is_known(source):
                 return Outcome.UNCHANGED
         faults.point("intake.admitted")
         with self._step("linkage"):
@@ -104,30 +107,41 @@ class Intake:
                 with self._step("receive"):
                     clean = arriving.receive(partial(self._admit, instance))
                 source = self.linkage.source_of(instance.arrival.sop_instance_uid, seen.digest())
-                return Outcome.UNCHANGED if self.index.unchanged(source) else self._keep(clean, source, file)
+                return Outcome.UNCHANGED if self._is_known(source) else self._keep(clean, source, file)
             except Failure as failure:
                 return self._refuse(instance.arrival, failure, arriving.original())
 
     def _keep(self, clean: DeidentifiedInstance, source: Source, content: Content) -> Outcome:
-        """Durable file, then committed row, then the answer: never another order."""
+        """Durable file, then committed row, then the answer: never another order.
+
+        What is known and lost is stored again, as something that came late where its visit was published.
+        """
+        lost = False
         if self.index.agrees(clean, source):
-            return Outcome.UNCHANGED
+            if stands(self.index, self.staging.root.parent, source, clean.sop_instance_uid):
+                return Outcome.UNCHANGED
+            lost = True
+            _logger.warning("stored_again", why="its file was gone")
+        record = partial(self.index.record, clean, source, lost=lost)
         while True:
             delivery = self.index.open_delivery(clean)
             with self.staging.adding(delivery.folder) as folder:
                 if self.index.is_receiving(delivery, clean.moves):
-                    return self._store(folder, content, clean, source, delivery)
+                    return self._store(folder, content, clean, record, delivery)
             self.staging.leave(delivery.folder)  # published between the two questions: the next one receives
 
+    def _is_known(self, source: Source) -> bool:
+        return self.index.unchanged(source) and stands(self.index, self.staging.root.parent, source)
+
     def _store(
-        self, folder: int, content: Content, clean: DeidentifiedInstance, source: Source, delivery: Delivery
+        self, folder: int, content: Content, clean: DeidentifiedInstance, record: Record, delivery: Delivery
     ) -> Outcome:
         name = file_name(clean)
         with self._step("store"):
             new = files.place(folder, name, content, clean.digest, self.staging.sync)
         with self._step("index"):
             try:
-                recorded = self.index.record(clean, source, name, delivery)
+                recorded = record(name, delivery)
             except Unanswered:
                 raise  # the row may yet come, and must find its file; if it does not, a re-send or the steward will
             except Failure as failure:

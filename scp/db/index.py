@@ -2,57 +2,18 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scp.db.commit import Commit, OwnCommit
+from scp.db.delivery import Delivery, Quiet, Recorded, Standing
 from scp.db.engine import DatabaseError, Engine
 from scp.db.writes import MOVED, Row, Write, has_moved
 from scp.instance import DeidentifiedInstance, Source
 from scp.outcome import Failure, Outcome
 from scp.state import State
 
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One handing-over of a visit: number 1, and one more for each time instances come after it was published."""
-
-    scan_research_id: str
-    number: int
-
-    @property
-    def folder(self) -> str:
-        """Name of its staging folder."""
-        return f"{self.scan_research_id}-{self.number}"
-
-
-@dataclass(frozen=True, slots=True)
-class Quiet:
-    """A delivery the steward has to do something about, as it was when the index was asked."""
-
-    delivery: Delivery
-    path: str | None
-    last_arrival: float
-    state: State
-    calling: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """A delivery, its state, and the folder below the export root that was written down for it."""
-
-    delivery: Delivery
-    state: State
-    path: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """What `record` found: the outcome, and the delivery that holds the instance."""
-
-    outcome: Outcome
-    delivery: Delivery
+__all__ = ["Delivery", "Index", "Quiet", "Recorded", "Standing"]
 
 
 class Index:
@@ -131,9 +92,18 @@ class Index:
             raise Failure(Outcome.OUT_OF_RESOURCES, MOVED)
         return row is not None and State[row["state"].upper()].open
 
-    def record(self, instance: DeidentifiedInstance, source: Source | None, name: str, delivery: Delivery) -> Recorded:
+    def record(
+        self,
+        instance: DeidentifiedInstance,
+        source: Source | None,
+        name: str,
+        delivery: Delivery,
+        *,
+        lost: bool = False,
+    ) -> Recorded:
         """Commit the row of an instance whose file is durable; when this returns STORED, it may be acknowledged.
 
+        One whose file was `lost` has its row changed to where the new file is.
         Raises Failure CONFLICTING when its UID has been committed with other content in the meantime, and Unanswered
         when nobody knows whether the row is there, or will be: its file must stay.
         """
@@ -153,6 +123,7 @@ class Index:
             "calling": instance.calling,
             "moves": instance.moves,
             "now": time.time(),
+            "lost": lost,
         }
         return self._recorded(row)
 
@@ -204,10 +175,9 @@ class Index:
 
     def deliveries(self) -> list[Standing]:
         """Every delivery there ever was, with its state and place."""
-        rows = self._engine.rows("deliveries")
         return [
             Standing(Delivery(row["scan_research_id"], row["number"]), State[row["state"].upper()], row["path"])
-            for row in rows
+            for row in self._engine.rows("deliveries")
         ]
 
     def knows(self, scan_research_id: str, name: str) -> bool:
@@ -285,7 +255,7 @@ class Index:
         with self._engine.write():
             return bool(self._engine.change("forget_quarantine", {"id": entry}))
 
-    def listing(self, query: str, **parameters: str | int) -> list[dict[str, Any]]:
+    def listing(self, query: str, **parameters: str | int | bytes) -> list[dict[str, Any]]:
         """Rows of a listing query (visits, visit_deliveries, visit_series, quarantine ...) as plain dicts."""
         return [dict(row) for row in self._engine.rows(query, parameters)]
 

@@ -135,7 +135,7 @@ def test_killed_there_nothing_is_lost(house, point):
 
 
 def test_killed_while_it_takes_a_file_away(house, monkeypatch):
-    def busy(*_args):
+    def busy(*_args, **_named):
         raise Failure(Outcome.OUT_OF_RESOURCES, "the index database is busy or full")
 
     with monkeypatch.context() as patch:

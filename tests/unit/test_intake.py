@@ -214,7 +214,7 @@ def test_a_disk_that_fails_keeps_nothing_and_acknowledges_nothing(intake, monkey
 
 
 def test_an_index_without_room_takes_the_file_away_again(intake, monkeypatch):
-    def busy(*_):
+    def busy(*_, **__):
         raise Failure(Outcome.OUT_OF_RESOURCES, "busy")
 
     with monkeypatch.context() as patch:
@@ -225,7 +225,7 @@ def test_an_index_without_room_takes_the_file_away_again(intake, monkeypatch):
 
 
 def test_after_a_fault_of_the_index_the_file_stays_and_a_resend_adopts_it(intake, monkeypatch):
-    def broken(*_):
+    def broken(*_, **__):
         raise Failure(Outcome.STORAGE_FAULT, "broken")
 
     with monkeypatch.context() as patch:
@@ -240,8 +240,8 @@ def test_after_a_fault_of_the_index_the_file_stays_and_a_resend_adopts_it(intake
 def test_where_nobody_knows_whether_the_row_comes_its_file_stays(intake, monkeypatch):
     real = Index.record
 
-    def late(index, *row):
-        real(index, *row)  # committed by a writer that died before it said so
+    def late(index, *row, **more):
+        real(index, *row, **more)  # committed by a writer that died before it said so
         raise Unanswered(Outcome.OUT_OF_RESOURCES, "no answer")
 
     with monkeypatch.context() as patch:
@@ -288,3 +288,124 @@ def test_nothing_planted_is_found_outside_linkage_and_quarantine(intake, tmp_pat
     raw = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     for word in (*needles(0), *needles(1)):
         assert word not in raw
+
+
+# what is known and lost
+
+
+def row_of(intake):
+    (visit,) = {row["scan_research_id"] for row in intake.index.listing("visits")}
+    (entry,) = [entry for entry in intake.index.of_visit(visit) if intake.index.files(entry.delivery)]
+    ((name, digest),) = intake.index.files(entry.delivery).items()
+    return entry, name, digest
+
+
+def publish(intake, tmp_path):
+    entry, name, _ = row_of(intake)
+    approve(intake.index, entry.delivery)
+    Publisher(tmp_path / "export", intake.staging, intake.index, LAYOUTS["dated"]).publish(entry.delivery)
+    (file,) = (tmp_path / "export" / "DICOM").rglob(name)
+    return file
+
+
+def test_what_was_lost_in_staging_is_stored_again(intake):
+    intake.take(arrival(mr()))
+    (file,) = staged(intake)
+    before = file.read_bytes()
+    file.unlink()
+    assert intake.take(arrival(mr())) is Outcome.STORED
+    assert staged(intake) == [file]
+    assert file.read_bytes() == before
+    assert intake.take(arrival(mr())) is Outcome.UNCHANGED
+    assert intake.index.listing("totals")[0]["instances"] == 1
+
+
+def test_other_bytes_with_the_same_content_bring_it_back_too(intake):
+    intake.take(arrival(mr()))
+    (file,) = staged(intake)
+    file.unlink()
+    renamed = mr()
+    renamed.PatientName = "Other^Spelling"
+    assert intake.take(arrival(renamed)) is Outcome.STORED
+    assert hashlib.sha256(file.read_bytes()).digest() == row_of(intake)[2]
+
+
+def test_what_was_lost_after_it_was_published_comes_late(intake, tmp_path):
+    intake.take(arrival(mr()))
+    file = publish(intake, tmp_path)
+    file.unlink()
+    assert intake.take(arrival(mr())) is Outcome.STORED
+    (again,) = staged(intake)
+    entry, name, digest = row_of(intake)
+    assert (again.parent.name, again.name) == (entry.delivery.folder, name)
+    assert entry.delivery.number == 2
+    assert hashlib.sha256(again.read_bytes()).digest() == digest
+    assert not file.exists()
+    assert publish(intake, tmp_path).read_bytes()
+    assert intake.take(arrival(mr())) is Outcome.UNCHANGED
+    assert intake.index.listing("totals")[0]["instances"] == 1
+
+
+def test_what_stands_published_is_unchanged(intake, tmp_path):
+    intake.take(arrival(mr()))
+    publish(intake, tmp_path)
+    assert intake.take(arrival(mr())) is Outcome.UNCHANGED
+    assert staged(intake) == []
+
+
+def test_a_visit_that_is_just_being_moved_has_lost_nothing(intake, tmp_path):
+    intake.take(arrival(mr()))
+    entry, _, _ = row_of(intake)
+    approve(intake.index, entry.delivery)
+    assert intake.index.begin_publishing(entry.delivery, "DICOM/2026/20261121/1")
+    staged(intake)[0].unlink()  # as if it had not arrived in its new place yet
+    assert intake.take(arrival(mr())) is Outcome.UNCHANGED
+
+
+def test_what_is_published_between_question_and_look_is_there(intake, tmp_path, monkeypatch):
+    intake.take(arrival(mr()))
+    asked = []
+    ask = Index.listing
+
+    def listing(index, query, **parameters):
+        found = ask(index, query, **parameters)
+        if query == "places" and not asked:
+            asked.append(found)
+            publish(intake, tmp_path)
+        return found
+
+    monkeypatch.setattr(Index, "listing", listing)
+    assert intake.take(arrival(mr())) is Outcome.UNCHANGED
+    assert asked[0][0]["state"] == "receiving"
+    assert staged(intake) == []
+
+
+def test_many_who_send_a_lost_one_again_leave_one_file(intake):
+    intake.take(arrival(mr()))
+    staged(intake)[0].unlink()
+    with ThreadPoolExecutor(16) as pool:
+        outcomes = set(pool.map(lambda _: intake.take(arrival(mr())), range(32)))
+    assert outcomes <= {Outcome.STORED, Outcome.UNCHANGED}
+    assert Outcome.STORED in outcomes
+    assert len(staged(intake)) == 1
+    assert intake.index.listing("totals")[0]["instances"] == 1
+
+
+def test_a_disk_that_does_not_say_is_no_success(intake, monkeypatch):
+    intake.take(arrival(mr()))
+
+    def broken(_path, **_):
+        raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setattr("pathlib.Path.exists", broken)
+    assert intake.take(arrival(mr())) is Outcome.STORAGE_FAULT
+
+
+def test_a_lost_one_with_other_content_is_still_in_conflict(intake):
+    intake.take(arrival(mr()))
+    staged(intake)[0].unlink()
+    other = mr()
+    other.PixelData = bytes(32)
+    assert intake.take(arrival(other)) is Outcome.CONFLICTING
+    assert staged(intake) == []
+    assert len(sealed(intake)) == 1

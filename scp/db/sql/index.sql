@@ -33,6 +33,16 @@ INSERT INTO instance (
     :sop_class_uid, :transfer_syntax, :file_name, :recipe, :now
 ) ON CONFLICT DO NOTHING
 
+-- name: put_instance
+UPDATE instance SET
+    scan_research_id = :scan_research_id, delivery = :delivery, file_name = :file_name, stored_at = :now
+WHERE sop_instance_uid = :sop_instance_uid
+
+-- name: places
+SELECT i.file_name, i.scan_research_id, i.delivery AS number, d.state, d.path
+FROM instance AS i JOIN delivery AS d ON d.scan_research_id = i.scan_research_id AND d.number = i.delivery
+WHERE i.source_uid = :source_uid OR i.sop_instance_uid = :sop_instance_uid
+
 -- name: name_source
 UPDATE instance SET source_uid = :source_uid, source_digest = :source_digest
 WHERE sop_instance_uid = :sop_instance_uid AND source_uid IS NULL

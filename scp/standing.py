@@ -1,0 +1,33 @@
+"""Whether the file of an instance that the index knows is there: a re-send of a lost one may not hear success."""
+
+from pathlib import Path
+from typing import Any
+
+from scp.db.index import Delivery, Index
+from scp.instance import Source
+from scp.state import State
+from scp.store import files
+
+Row = dict[str, Any]
+
+
+def stands(index: Index, export: Path, source: Source, sop_instance_uid: str = "") -> bool:
+    """Whether the original, or the de-identified instance of this UID, is where its row says, below the export root.
+
+    A visit that is just being moved is taken for there. Raises Failure STORAGE_FAULT where the disk does not say.
+    """
+    before: list[Row] | None = None
+    while (rows := index.listing("places", source_uid=source.uid, sop_instance_uid=sop_instance_uid)) != before:
+        before = rows  # published or moved between question and look: then the answer is another one the next time
+        with files.answerable("the instance's file"):
+            if any(_is_there(export, row) for row in rows):
+                return True
+    return False
+
+
+def _is_there(export: Path, row: Row) -> bool:
+    state = State[row["state"].upper()]
+    if not state.open and state is not State.PUBLISHED:
+        return True
+    staged = Path(".tmp", Delivery(row["scan_research_id"], row["number"]).folder)
+    return Path(export, staged if state.open else row["path"], row["file_name"]).exists()
