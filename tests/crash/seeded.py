@@ -42,10 +42,10 @@ def early_answer() -> None:
     """The row is committed after the answer."""
     record = Index.record
 
-    def later(self: Index, instance, source, name, delivery):
+    def later(self: Index, instance, source, name, delivery, **more):
         def work():
             time.sleep(0.01)
-            record(self, instance, source, name, delivery)
+            record(self, instance, source, name, delivery, **more)
 
         threading.Thread(target=work, daemon=True).start()
         return Recorded(Outcome.STORED, delivery)
