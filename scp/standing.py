@@ -14,7 +14,8 @@ Row = dict[str, Any]
 def stands(index: Index, export: Path, source: Source, sop_instance_uid: str = "") -> bool:
     """Whether the original, or the de-identified instance of this UID, is where its row says, below the export root.
 
-    A visit that is just being moved is taken for there. Raises Failure STORAGE_FAULT where the disk does not say.
+    A visit that is just being moved is taken for there, and so is a published one whose folder is gone as a whole: who
+    has taken it over may remove it. Raises Failure STORAGE_FAULT where the disk does not say.
     """
     before: list[Row] | None = None
     while (rows := index.listing("places", source_uid=source.uid, sop_instance_uid=sop_instance_uid)) != before:
@@ -27,7 +28,7 @@ def stands(index: Index, export: Path, source: Source, sop_instance_uid: str = "
 
 def _is_there(export: Path, row: Row) -> bool:
     state = State[row["state"].upper()]
-    if not state.open and state is not State.PUBLISHED:
-        return True
-    staged = Path(".tmp", Delivery(row["scan_research_id"], row["number"]).folder)
-    return Path(export, staged if state.open else row["path"], row["file_name"]).exists()
+    if state.open:
+        return Path(export, ".tmp", Delivery(row["scan_research_id"], row["number"]).folder, row["file_name"]).exists()
+    folder = export / str(row["path"])
+    return state is not State.PUBLISHED or not folder.exists() or (folder / row["file_name"]).exists()

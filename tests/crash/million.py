@@ -16,6 +16,7 @@ from house import House  # noqa: E402
 
 A_VISIT = 200
 MOST_SECONDS = 5.0
+VISIT = "INSERT INTO visit (scan_research_id, pseudonym, created_at) VALUES (?, 'S', 1)"
 DELIVERY = (
     "INSERT INTO delivery (scan_research_id, number, state, path, first_arrival, last_arrival, published_at) "
     "VALUES (?, 1, 'published', ?, 1, 1, 1)"
@@ -33,7 +34,7 @@ def fill(house: House, instances: int) -> None:
             folder = export / path
             folder.mkdir(parents=True)
             (folder / ".ready").touch()
-            database.execute("INSERT INTO visit VALUES (?, 'S', 1)", (number,))
+            database.execute(VISIT, (number,))
             database.execute(DELIVERY, (number, path))
             names = [f"{number}_0001_{at:05d}_00000000.dcm" for at in range(A_VISIT)]
             (folder / names[0]).touch()

@@ -346,6 +346,16 @@ def test_what_was_lost_after_it_was_published_comes_late(intake, tmp_path):
     assert intake.index.listing("totals")[0]["instances"] == 1
 
 
+def test_a_published_visit_that_was_taken_over_and_removed_is_not_published_again(intake, tmp_path):
+    intake.take(arrival(mr()))
+    file = publish(intake, tmp_path)
+    for one in file.parent.iterdir():
+        one.unlink()
+    file.parent.rmdir()
+    assert intake.take(arrival(mr())) is Outcome.UNCHANGED
+    assert staged(intake) == []
+
+
 def test_what_stands_published_is_unchanged(intake, tmp_path):
     intake.take(arrival(mr()))
     publish(intake, tmp_path)
