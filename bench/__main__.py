@@ -1,7 +1,6 @@
 """`make bench`: every receiver under every sender, idle and hostile peers, and docs/performance.md."""
 
 import argparse
-import json
 import shutil
 import statistics
 import subprocess
@@ -13,7 +12,21 @@ from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 
-from bench import cells, deidentify, engine, files, hostile, idle, machine, report, scraping, steward, wire, workloads
+from bench import (
+    cells,
+    deidentify,
+    engine,
+    files,
+    hostile,
+    idle,
+    kept,
+    machine,
+    report,
+    scraping,
+    steward,
+    wire,
+    workloads,
+)
 from bench.progress import steps
 from bench.receivers import BY_NAME, ROOT, BenchError
 from bench.targets import NEEDED, Medians
@@ -24,6 +37,7 @@ PARTS = ("engine", "deidentify", "steward", "push", "files", "idle", "scraping",
 PLAIN_FILES = ("mr",)  # what storescu sends, which takes files
 
 Samples = dict[tuple[str, str, str], list[float]]
+Remarks = dict[str, list[str]]
 
 
 def main() -> int:
@@ -34,20 +48,19 @@ def main() -> int:
         return 2
     samples: Samples = defaultdict(list)
     verdicts: list[hostile.Verdict] = []
-    remarks: list[str] = []
+    remarks: Remarks = defaultdict(list)
     with _place() as place, suppress(KeyboardInterrupt):  # ^C: what there is by then is written
         if "engine" in asked.parts:
-            remarks.append(_engine())
+            remarks["engine"].append(_engine())
         if "deidentify" in asked.parts:
-            remarks.append(deidentify.section(quick=asked.quick))
+            remarks["deidentify"].append(deidentify.section(quick=asked.quick))
         if "steward" in asked.parts:
-            remarks.append(_steward(place, samples, asked))
+            remarks["steward"].append(_steward(place, samples, asked))
         if {"push", "idle", "scraping", "hostile"} & set(asked.parts):
-            _pushed(place, samples, remarks, verdicts, asked)
+            _pushed(place, samples, remarks["push"], verdicts, asked)
         if "files" in asked.parts:
-            _files(place, samples, remarks, asked)
+            _files(place, samples, remarks["files"], asked)
     medians: dict[tuple[str, str, str], float] = {key: statistics.median(found) for key, found in samples.items()}
-    medians |= {("hostile", "cloakroom", name): value for name, value in hostile.summary(verdicts).items()}
     _tell(asked, medians, verdicts, remarks)
     return 0
 
@@ -195,13 +208,18 @@ def _scraping(place: Path, workload: Path, samples: Samples, asked: argparse.Nam
         samples["scraping", "cloakroom", measure].append(getattr(found, measure))
 
 
-def _tell(asked: argparse.Namespace, medians: Medians, verdicts: list[hostile.Verdict], remarks: list[str]) -> None:
+def _tell(asked: argparse.Namespace, medians: Medians, verdicts: list[hostile.Verdict], remarks: Remarks) -> None:
+    """A quick run says what it found and nothing else; any other renews its part of what is kept beside the page."""
     asked.out.mkdir(exist_ok=True)
-    report.write(asked.out, medians, asked.rounds, verdicts, remarks, quick=asked.quick)
-    numbers = ROOT / "var" / "bench.json"
-    numbers.parent.mkdir(exist_ok=True)
-    numbers.write_text(json.dumps(report.only_measured(medians), indent=1), encoding="utf-8")
-    print("\n".join([*remarks, *report.plain(medians), f"written: {asked.out / 'performance.md'}"]))
+    path = asked.out / "performance.json"
+    versions = machine.versions()
+    found = kept.Kept([list(row) for row in versions]) if asked.quick else kept.read(path, versions)
+    found.renew(medians, verdicts, remarks, kept.now())
+    if not asked.quick:
+        found.write(path)
+    report.write(asked.out, found, asked.rounds, quick=asked.quick)
+    said = [line for lines in remarks.values() for line in lines]
+    print("\n".join([*said, *report.plain(found.medians), f"written: {asked.out / 'performance.md'}"]))
 
 
 if __name__ == "__main__":

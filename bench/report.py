@@ -1,13 +1,13 @@
 """docs/performance.md and its plot, from the figures of one run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure as Canvas
 
-from bench import machine
 from bench.cells import CELLS
 from bench.hostile import Verdict
+from bench.kept import Kept
 from bench.receivers import BY_NAME, RECEIVERS
 from bench.targets import TARGETS, Medians
 
@@ -17,7 +17,8 @@ COLOURS = ("#1b7837", "#7fbf7b", "#c7c7c7", "#8c8c8c", "#5a5a5a", "#c6dbef", "#6
 NOTES = Path(__file__).parent / "notes.md"  # what a person says of the figures; it outlives a run
 HEAD = """# Performance
 
-Written by `make bench`; every figure is of one run on one machine, so only the ratios mean something elsewhere.
+Written by `make bench` from what is kept in `performance.json`; what stands beside each other was measured in one run
+on one machine, so only the ratios mean something elsewhere.
 """
 
 ROUNDS = """What a target is made of is the median of {rounds} rounds; the rest of the tables was measured once. Attacks
@@ -48,24 +49,17 @@ do better.
 """
 
 
-def write(  # noqa: PLR0913  the parts of one page
-    folder: Path,
-    medians: Medians,
-    rounds: int,
-    verdicts: Sequence[Verdict],
-    remarks: Sequence[str],
-    *,
-    quick: bool,
-) -> None:
+def write(folder: Path, kept: Kept, rounds: int, *, quick: bool) -> None:
     """Write performance.md and performance.png into `folder`."""
+    medians = kept.medians
     plot(folder / "performance.png", medians)
     parts = [
         HEAD,
         "**A quick run: one short round, which only hints.**\n" if quick else ROUNDS.format(rounds=rounds),
-        _table(("What", "Which"), machine.versions()),
+        _table(("What", "Which"), kept.machine),
         "## Targets\n",
         _table(("Ratio to", "Target", "Measured", "Reached"), _targets(medians)),
-        *[f"{remark}\n" for remark in remarks],
+        *[f"{remark}\n" for _, remarks in sorted(kept.remarks.items()) for remark in remarks],
         NOTES.read_text("utf-8"),
         "![Instances a second by receiver](performance.png)\n",
         "## Throughput\n",
@@ -75,7 +69,9 @@ def write(  # noqa: PLR0913  the parts of one page
         "## Memory\n",
         "MiB by which the receiver's largest process grew above idle.\n",
         _table(("Run", *(receiver.title for receiver in RECEIVERS)), _memories(medians)),
-        _hostile(verdicts),
+        _hostile(list(kept.verdicts.values())),
+        "## When it was measured\n",
+        _table(("When, and at which commit", "Runs and parts"), kept.times()),
         METHOD,
     ]
     (folder / "performance.md").write_text("\n".join(part for part in parts if part), encoding="utf-8")
@@ -181,8 +177,3 @@ def _short(value: float) -> str:
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [heads, ["---"] * len(heads), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def only_measured(medians: Medians) -> Mapping[str, float]:
-    """The medians with plain names, for a file."""
-    return {"/".join(key): value for key, value in medians.items()}

@@ -5,11 +5,12 @@ from running import Node, wait
 
 from scp import phantom
 from scp.retrieve.probe import Peer, ProbeError, begin_store, echo, rejects
+from scp.store.staging import MARK
 
 
 def traces(node):
     """Everything that an instance could have left."""
-    held = [path.name for path in (node.export / ".tmp").rglob("*") if path.is_file()]
+    held = [path.name for path in (node.export / ".tmp").rglob("*") if path.is_file() and path.name != MARK]
     return held + [path.name for path in (node.state / "quarantine").rglob("*.age")] + node.instances()
 
 
