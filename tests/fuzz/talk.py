@@ -22,6 +22,8 @@ from conversations import conversations, mutated  # noqa: E402  the path comes f
 from peer import ECHO_RQ, RELEASE_RQ, associate  # noqa: E402
 from running import Node, wait  # noqa: E402
 
+from scp.store.staging import LOCK, MARK  # noqa: E402
+
 CLIENTS = 4
 BATCH = 250
 PATIENCE = 20.0  # seconds that an answer or an end may take; the node's own limits are shorter
@@ -111,8 +113,8 @@ def vitals(node: Node) -> Vitals:
     pids = processes(node)
     threads = sum(len(list(Path(f"/proc/{pid}/task").iterdir())) for pid in pids)
     descriptors = sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in pids)
-    visits = [folder for folder in (node.export / ".tmp").rglob("*") if folder.is_file()]
-    return Vitals(threads, descriptors, sum(not path.name.endswith(".dcm") for path in visits))
+    files = [path for path in (node.export / ".tmp").rglob("*") if path.is_file() and path.name not in {LOCK, MARK}]
+    return Vitals(threads, descriptors, sum(not path.name.endswith(".dcm") for path in files))
 
 
 def resident(node: Node) -> dict[int, int]:
