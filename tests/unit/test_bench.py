@@ -1,6 +1,7 @@
 """The bench measures what it says: its bytes are DICOM, its workloads are what they are named, its sums are right."""
 
 import os
+import re
 import socket
 import ssl
 import struct
@@ -9,7 +10,7 @@ import threading
 import pydicom
 import pytest
 
-from bench import cells, deidentify, files, machine, processes, report, scraping, sender, steward, wire, workloads
+from bench import cells, deidentify, files, kept, machine, processes, report, scraping, sender, steward, wire, workloads
 from bench.cells import CELLS
 from bench.hostile import Verdict, secure, summary
 from bench.hostile.attack import Attack, nested
@@ -248,7 +249,9 @@ def test_the_page_says_what_was_reached(tmp_path, monkeypatch):
         for name in BY_NAME
         for measure in ("rate", "cpu", "memory")
     }
-    report.write(tmp_path, medians, 5, [verdict(title="four GiB", kept=0.5)], ["A remark."], quick=False)
+    found = kept.Kept([["machine", "made up"]])
+    found.renew(medians, [verdict(title="four GiB", kept=0.5)], {"engine": ["A remark."]}, "today at 1234567")
+    report.write(tmp_path, found, 5, quick=False)
     page = (tmp_path / "performance.md").read_text("utf-8")
     assert "| MR, 1 association: pynetdicom's app | ≥ 5 | 5.00 | yes |" in page
     assert "| MR, CPU an instance: Orthanc tuned | ≤ 0.4 | 5.00 | **no** |" in page
@@ -256,7 +259,40 @@ def test_the_page_says_what_was_reached(tmp_path, monkeypatch):
     assert "| four GiB | abort 6 | 0.20 s | 1 s | 50% | +9 MiB | **no** |" in page
     assert "the median of 5 rounds" in page
     assert "A remark." in page
+    assert "| today at 1234567 | engine, hostile, mr-1, stock-1 |" in page
     assert (tmp_path / "performance.png").read_bytes().startswith(b"\x89PNG")
+
+
+MACHINE = [("machine", "made up"), ("Python", "3")]
+
+
+def test_a_run_renews_its_cells_whole_and_leaves_the_others(tmp_path):
+    found = kept.read(tmp_path / "performance.json", MACHINE)
+    assert found == kept.Kept([["machine", "made up"], ["Python", "3"]])
+    first = {("mr-1", "cloakroom", "rate"): 10.0, ("mr-1", "dcmtk", "rate"): 20.0, ("ct-1", "dcmtk", "rate"): 5.0}
+    attacks = [verdict(name="a", title="four GiB", kept=0.95), verdict(name="b", title="crumbs", kept=0.5)]
+    found.renew(first, attacks, {"engine": ["Quick."], "files": []}, "monday")
+    found.write(tmp_path / "performance.json")
+    again = kept.read(tmp_path / "performance.json", MACHINE)
+    assert again == found
+    again.renew({("mr-1", "cloakroom", "rate"): 12.0}, [verdict(name="b", title="crumbs", kept=0.97)], {}, "tuesday")
+    assert again.medians["mr-1", "cloakroom", "rate"] == 12.0
+    assert ("mr-1", "dcmtk", "rate") not in again.medians  # it was of another run
+    assert again.medians["ct-1", "dcmtk", "rate"] == 5.0
+    assert again.medians["hostile", "cloakroom", "kept"] == 0.95
+    assert again.remarks == {"engine": ["Quick."]}
+    assert again.times() == [("monday", "ct-1, engine"), ("tuesday", "hostile, mr-1")]
+
+
+def test_what_another_machine_has_measured_is_not_kept(tmp_path):
+    found = kept.Kept([["machine", "another"]])
+    found.renew({("mr-1", "cloakroom", "rate"): 10.0}, [], {}, "monday")
+    found.write(tmp_path / "performance.json")
+    assert kept.read(tmp_path / "performance.json", MACHINE).medians == {}
+
+
+def test_the_time_of_a_run_names_the_commit():
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d( at [0-9a-f]{7,})?", kept.now())
 
 
 @pytest.mark.filterwarnings("ignore")  # a real file has values that are too long
