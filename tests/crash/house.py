@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from unittest import mock
 from threading import Thread, Timer
 from typing import NoReturn
 
@@ -192,8 +193,8 @@ class House:
         """`build.prepare`, with the recipe compiled once for all lives."""
         self.bug()
         plan = _plan(self.config.recipe)
-        build.recipe_of = lambda _config: plan  # type: ignore[assignment,return-value]
-        return build.prepare(self.config)
+        with mock.patch.object(build, "recipe_of", lambda _config: plan):
+            return build.prepare(self.config)
 
     @contextmanager
     def index(self):
