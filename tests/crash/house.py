@@ -18,9 +18,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from unittest import mock
 from threading import Thread, Timer
 from typing import NoReturn
+from unittest import mock
 
 import armed
 from encoded import explicit, implicit, items
@@ -193,7 +193,7 @@ class House:
         """`build.prepare`, with the recipe compiled once for all lives."""
         self.bug()
         plan = _plan(self.config.recipe)
-        with mock.patch.object(build, "recipe_of", lambda _config: plan):
+        with mock.patch.object(build, "recipe_of", return_value=plan):
             return build.prepare(self.config)
 
     @contextmanager
