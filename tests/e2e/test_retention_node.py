@@ -1,6 +1,7 @@
 """A running node and what is due: an operator's run beside it, a start that ends what was begun, and a re-send."""
 
 import json
+import time
 
 from factories import mr
 from running import Node, wait
@@ -30,6 +31,15 @@ def age(node, days):
     return expiry
 
 
+def had_its_turn(node):
+    """Whether the steward has gone through everything today: what is old enough later stays until tomorrow."""
+    expiry = Expiry(node.state / "index.db")
+    try:
+        return (expiry.last() or 0) > time.time() - DAY
+    finally:
+        expiry.close()
+
+
 def exported(node):
     return wait(lambda: list(node.export.glob("EHR/*/*/mri_visits.csv")), "the table is there")
 
@@ -41,6 +51,7 @@ def test_an_operator_takes_away_what_is_due_and_it_can_come_again(tmp_path):
         push(node)
         assert len(node.published(1)) == len(exported(node)) == 1
         assert json.loads(node.command("retention", "plan", "--json").stdout) == []
+        wait(lambda: had_its_turn(node), "the steward has had its turn")
         age(node, 31).close()
         (number,) = [visit["scan_research_id"] for visit in visits(node)]
         assert number in node.command("retention", "plan").stdout
@@ -78,6 +89,7 @@ def test_a_start_ends_what_was_begun_and_the_steward_takes_the_rest(tmp_path):
         assert not list(node.export.rglob("*.dcm"))
         push(node)
         node.published(1)
+        wait(lambda: had_its_turn(node), "the steward has had its turn")
         age(node, 31).close()
         node.stop()
         expiry = Expiry(node.state / "index.db")
