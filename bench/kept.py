@@ -36,11 +36,15 @@ class Kept:
         """Put what was measured just now in place of what was there of the same cells, attacks and parts."""
         cells = {cell for cell, _, _ in medians}
         self.medians = {key: value for key, value in self.medians.items() if key[0] not in cells} | dict(medians)
-        self.verdicts |= {verdict.name: verdict for verdict in verdicts}
+        attacks = {verdict.name: verdict for verdict in verdicts}
+        self.verdicts |= attacks
         self.remarks |= {part: list(lines) for part, lines in remarks.items() if lines}
         self.made |= dict.fromkeys((*cells, *(part for part, lines in remarks.items() if lines)), now)
-        if verdicts:
-            self.made[ATTACKS] = now
+        if attacks.keys() == self.verdicts.keys():
+            self.made = {what: when for what, when in self.made.items() if not what.startswith(ATTACKS)}
+            self.made |= {ATTACKS: now} if attacks else {}
+        else:
+            self.made |= {f"{ATTACKS}-{name}": now for name in attacks}
         worst = summary(list(self.verdicts.values()))
         self.medians |= {(ATTACKS, "cloakroom", name): value for name, value in worst.items()}
 

@@ -281,7 +281,10 @@ def test_a_run_renews_its_cells_whole_and_leaves_the_others(tmp_path):
     assert again.medians["ct-1", "dcmtk", "rate"] == 5.0
     assert again.medians["hostile", "cloakroom", "kept"] == 0.95
     assert again.remarks == {"engine": ["Quick."]}
-    assert again.times() == [("monday", "ct-1, engine"), ("tuesday", "hostile, mr-1")]
+    assert again.times() == [("monday", "ct-1, engine, hostile"), ("tuesday", "hostile-b, mr-1")]
+    again.renew({}, attacks, {}, "wednesday")
+    assert again.times()[-1] == ("wednesday", "hostile")
+    assert len(again.times()) == 3
 
 
 def test_what_another_machine_has_measured_is_not_kept(tmp_path):
