@@ -27,9 +27,9 @@ _NAMES = 2  # components of a person name that are put together: family and give
 SEPARATORS = bytes(one for one in range(0x80) if not chr(one).isalnum())
 """What may stand between the letters and digits of a value that is written in another way."""
 _SAY_NOTHING = frozenset(
-    {"anonymous", "anonymized", "canon", "doctor", "general electric", "generalelectric", "healthineers", "hitachi"}
-    | {"hospital", "medical", "none", "patient", "phantom", "philips", "prof", "siemens", "systems", "test", "toshiba"}
-    | {"unknown"}
+    {"anonymous", "anonymized", "canon", "doctor", "dummy", "general electric", "generalelectric", "healthineers"}
+    | {"hitachi", "hospital", "medical", "none", "patient", "phantom", "philips", "prof", "siemens", "systems", "test"}
+    | {"toshiba", "unknown"}
 ) | frozenset(word.lower() for word in PROTOCOL_WORDS)
 """Words that every other instance may hold as well: makers, protocol words, what stands where there is no name."""
 

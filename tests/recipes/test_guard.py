@@ -127,6 +127,7 @@ def test_what_was_forgotten_is_named_and_stays(lax: Plan, source: bytes, left: s
         (NAME, "a needleworthy effort"),
         (explicit(0x00100010, "PN", "LI^WEI"), "list of LI"),
         (explicit(0x00100010, "PN", "PHANTOM^TEST"), "a phantom test"),
+        (explicit(0x00081070, "PN", "DUMMY"), "DUMMY"),  # our own, sent once more
         (explicit(0x00100010, "PN", "AXIAL^SAG"), "axial and sag"),
         (explicit(0x00100020, "LO", "17"), "17 of 30"),
         (explicit(0x00100020, "LO", "774196"), "7741960 and 1.774196"),
