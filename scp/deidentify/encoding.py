@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from scp import dictionary
 from scp.dataset import PIXEL_DATA, SHORT_VRS, DataSet
@@ -10,6 +10,7 @@ from scp.deidentify.step import Action, Step
 from scp.deidentify.values import TEXT_VRS
 from scp.outcome import Failure, Outcome
 from scp.pixels import PIXELS
+from scp.table import Element
 
 IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 _UNREADABLE = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"})  # deflated, big endian
@@ -33,12 +34,22 @@ def check(dataset: DataSet, transfer_syntax: str, steps: Mapping[int, Step]) -> 
         raise Failure(Outcome.MALFORMED, "SpecificCharacterSet is no row of terms")
     if any(value.strip(b"\0") for value in _overlay_positions(dataset)):
         raise Failure(Outcome.NOT_DEIDENTIFIED, "an overlay is embedded in the pixel data")
+    check_pixels(dataset, transfer_syntax)
+    check_texts(dataset, dataset.elements, steps)
+
+
+def check_pixels(dataset: DataSet, transfer_syntax: str) -> None:
+    """What `check` asks of the pixel data alone."""
     if sum(dataset.find(tag) is not None for tag in PIXELS) > 1:
         raise Failure(Outcome.MALFORMED, "there is pixel data of more than one kind")  # PS3.3 C.7.6.3, C.7.6.24
     pixels = dataset.find(PIXEL_DATA)
     if pixels and (pixels.end == pixels.stop) != (transfer_syntax in {IMPLICIT, EXPLICIT}):
         raise Failure(Outcome.MALFORMED, "the pixel data is not encoded as the transfer syntax says")
-    for tag, vr, _, value, end, _ in dataset.elements:
+
+
+def check_texts(dataset: DataSet, elements: Iterable[Element], steps: Mapping[int, Step]) -> None:
+    """What `check` asks of each of the elements."""
+    for tag, vr, _, value, end, _ in elements:
         if end - value < _LEAST or vr not in _TEXTS or not _BINARY.search(dataset.data, value, end):
             continue
         if (step := steps.get(tag)) and step.action is Action.KEEP:

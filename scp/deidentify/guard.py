@@ -5,7 +5,7 @@ front of the pixel data and behind it. Pixel data itself is the pixel policy's.
 """
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,7 +14,7 @@ from itertools import compress
 from scp import dictionary
 from scp.dataset import Reader, Span
 from scp.deidentify.functions.original import Original
-from scp.deidentify.needles import LONG, SEPARATORS, Kind, Needle, Recent, collect, identifying, root
+from scp.deidentify.needles import LONG, SEPARATORS, Kind, Needle, Recent, Sought, arrange, collect, identifying
 from scp.deidentify.step import Action, Step
 from scp.outcome import Failure, Outcome
 from scp.table import Element
@@ -48,22 +48,30 @@ class Guard:
 
         The data set begins at `start` of `output`; it is complete but for pixel data, which the guard does not see.
         """
-        if not output:
-            return
+        if output:
+            self.hold(output, start, (arrange(collect(self.kinds, original, self._recent)),))
+
+    def sought(self, original: Original, sent: Iterable[tuple[int, bytes]]) -> Sought:
+        """What `hold` has to look for where an original has these values, by tag, of the attributes in `kinds`."""
+        return arrange(collect(self.kinds, original, Recent(), sent))
+
+    def hold(self, output: bytes, start: int, needles: Iterable[Sought]) -> None:
+        """As `check`, against what was collected already."""
         lower = output.lower()
         bare = lower.translate(None, SEPARATORS)
         table = _Table(output, start)
-        roots: dict[bytes, bool] = {}
-        for spelling, needle in collect(self.kinds, original, self._recent).items():
-            if needle.kind is Kind.UID:
-                beginning = root(spelling)
-                if (known := roots.get(beginning)) is None:
-                    known = roots[beginning] = beginning in lower
-                if not known:
-                    continue
-            if spelling in (bare if needle.loose else lower):
-                places = table.loose(spelling, lower, bare) if needle.loose else _places(spelling, lower)
-                self._verify(spelling, needle, lower, table, places)
+        for sought in needles:
+            for beginning, uids in sought.uids.items():
+                if beginning in lower:
+                    for spelling, needle in uids:
+                        if spelling in lower:
+                            self._verify(spelling, needle, lower, table, _places(spelling, lower))
+            for spelling, needle in sought.written:
+                if spelling in lower:
+                    self._verify(spelling, needle, lower, table, _places(spelling, lower))
+            for spelling, needle in sought.loose:
+                if spelling in bare:
+                    self._verify(spelling, needle, lower, table, table.loose(spelling, lower, bare))
 
     def _verify(
         self, spelling: bytes, needle: Needle, lower: bytes, table: "_Table", places: Iterator[tuple[int, int]]

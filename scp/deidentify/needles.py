@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -34,7 +34,7 @@ _SAY_NOTHING = frozenset(
 """Words that every other instance may hold as well: makers, protocol words, what stands where there is no name."""
 
 
-_MAKE = (0x00080070, 0x00081090)
+MAKE = (0x00080070, 0x00081090)
 _STATIONS = frozenset({0x00081010, 0x00080055, 0x00400001, 0x00400010, 0x00400241, 0x00400242})
 """Names and AE titles of stations: many a site has left them as the make or model, which is no secret."""
 
@@ -66,8 +66,16 @@ class Spelling(NamedTuple):
     loose: bool = False
 
 
-Needles = dict[bytes, Needle]
-"""Spellings, ASCII letters in lower case."""
+Needles = dict[tuple[bytes, Kind], Needle]
+"""By spelling, ASCII letters in lower case, and by what it is the spelling of."""
+
+
+class Sought(NamedTuple):
+    """The same by how they are looked for: UIDs by what they begin with, others as they are written, others bare."""
+
+    uids: Mapping[bytes, Sequence[tuple[bytes, Needle]]]
+    written: Sequence[tuple[bytes, Needle]]
+    loose: Sequence[tuple[bytes, Needle]]
 
 _KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("AE", "LO", "LT", "SH", "ST", "UC", "UR", "UT"), Kind.TEXT),
@@ -105,17 +113,19 @@ class Recent(threading.local):
         self.spellings: dict[tuple[Kind, bytes], tuple[Spelling, ...]] = {}
 
 
-def collect(kinds: Mapping[int, Kind], original: Original, recent: Recent) -> Needles:
-    """Every spelling of the instance's own values of these attributes, at all depths."""
+def collect(
+    kinds: Mapping[int, Kind], original: Original, recent: Recent, sent: Iterable[tuple[int, bytes]] | None = None
+) -> Needles:
+    """Every spelling of the instance's own values of these attributes: of all, at all depths, or of those given."""
     dataset = original.dataset
-    make = b"\\".join(dataset.value(tag) for tag in _MAKE).lower()
+    make = b"\\".join(dataset.value(tag) for tag in MAKE).lower()
     makes = make, make.translate(None, SEPARATORS)
     characters = dataset.value(charset.TAG)
     known = recent.spellings if recent.charset == characters else {}
     found: Needles = {}
     seen: dict[tuple[Kind, bytes], tuple[Spelling, ...]] = {}
-    for tag, sent in values(dataset, kinds):
-        key = kinds[tag], sent
+    for tag, value in values(dataset, kinds) if sent is None else sent:
+        key = kinds[tag], value
         if key in seen:
             continue
         spellings = known.get(key)
@@ -125,11 +135,24 @@ def collect(kinds: Mapping[int, Kind], original: Original, recent: Recent) -> Ne
         for written, loose in spellings:
             if tag in _STATIONS and written in makes[loose]:
                 continue
-            before = found.get(written)
-            if before is None or (loose and not before.loose and before.kind is not Kind.DATE):  # it finds all of it
-                found[written] = Needle(tag, key[0], loose)
+            before = found.get((written, key[0]))
+            if before is None or (loose and not before.loose):  # it finds all of it
+                found[written, key[0]] = Needle(tag, key[0], loose)
     recent.charset, recent.spellings = characters, seen
     return found
+
+
+def arrange(needles: Needles) -> Sought:
+    """Put needles in the order in which they are looked for."""
+    uids: dict[bytes, list[tuple[bytes, Needle]]] = {}
+    written: list[tuple[bytes, Needle]] = []
+    loose: list[tuple[bytes, Needle]] = []
+    for (spelling, kind), needle in needles.items():
+        if kind is Kind.UID:
+            uids.setdefault(root(spelling), []).append((spelling, needle))
+        else:
+            (loose if needle.loose else written).append((spelling, needle))
+    return Sought(uids, written, loose)
 
 
 def _spellings(kind: Kind, sent: bytes, original: Original) -> Iterator[Spelling]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from scp import dictionary
 from scp.dataset import DataSet
-from scp.deidentify import blank, encoding, fields, native, part10, search
+from scp.deidentify import blank, encoding, fields, native, part10, search, series
 from scp.deidentify.cleaning import Cleaning
 from scp.deidentify.fields import Inside, Matching, Named, Private
 from scp.deidentify.functions.original import Original
@@ -19,6 +19,7 @@ from scp.deidentify.labels import Label
 from scp.deidentify.policy import SHOWING, PixelPolicy
 from scp.deidentify.recipe import Recipe, Rule
 from scp.deidentify.search import Search
+from scp.deidentify.series import Common, Series, Work
 from scp.deidentify.splice import Splice, Tables
 from scp.deidentify.step import Action, Step
 from scp.instance import Arrival, DeidentifiedHead, DeidentifiedInstance, Identity, Instance, Part, Subject
@@ -72,6 +73,8 @@ class Plan:
     _tables: Tables = field(init=False)
     _tables_blanked: Tables = field(init=False)
     _guard: Guard = field(init=False)
+    _work: Work | None = field(init=False)
+    _series: Series = field(default_factory=Series, init=False, repr=False, compare=False)
     name: str = field(init=False)
     """The recipe's id, or the ids of those put on one another, with the beginning of the digest."""
 
@@ -88,6 +91,9 @@ class Plan:
         object.__setattr__(self, "_tables", tables)
         object.__setattr__(self, "_tables_blanked", replace(tables, added=self.added_blanked))
         object.__setattr__(self, "_guard", guard(self.decisions, self.added, self.unguarded))
+        held = self.searches or self.cleaning != Cleaning()
+        work = None if held else Work(tables, self.decisions, self.pixels, self._guard, self.protocols)
+        object.__setattr__(self, "_work", work)
         ids = [word for one in self.recipe.directives if one.name == "id" for word in one.words]
         name = f"{'+'.join(ids) or self.recipe.path.stem}@{self.digest[:_DIGITS_OF_RECIPE]}"
         object.__setattr__(self, "name", name)
@@ -107,15 +113,19 @@ class Plan:
         disagree, and what the pixel policy raises. Pixel data that is not blanked is a slice of the instance's own
         buffer, which has to stay as it is.
         """
-        splice, head, _ = self._begin(instance, subject)
-        written = splice.parts()
-        parts = (self._guarded([head, *written.front], len(head), splice.original), *written.pixels)
-        if written.behind:
-            parts = (*parts, self._guarded(written.behind, 0, splice.original))
+        if common := self._series.of(self._work, instance, subject):
+            original = Original(instance.dataset, subject, self.protocols)
+            parts = self._alike(common, instance, original)
+        else:
+            splice, head, _ = self._begin(instance, subject)
+            original, written = splice.original, splice.parts()
+            parts = (self._guarded([head, *written.front], len(head), original), *written.pixels)
+            if written.behind:
+                parts = (*parts, self._guarded(written.behind, 0, original))
         digest = hashlib.sha256()
         for part in parts:
             digest.update(part)
-        return self._made(instance.arrival, splice.original, Content(digest.digest(), sum(map(len, parts)), parts))
+        return self._made(instance.arrival, original, Content(digest.digest(), sum(map(len, parts)), parts))
 
     def deidentify(self, instance: Instance, subject: Subject) -> DeidentifiedInstance | DeidentifiedHead:
         """As `apply`; where the pixels are still coming, what the header says already.
@@ -161,13 +171,30 @@ class Plan:
             dataset = blank.blanked(dataset, instance.arrival.transfer_syntax, labels)
         cleaned, texts = self.cleaning.apply(dataset)
         original = self.cleaning.retained(Original(dataset, subject, self.protocols), texts)
-        sop_instance_uid = self._uid(_SOP_INSTANCE_UID, original)
-        if not sop_instance_uid:
-            raise Failure(Outcome.NOT_DEIDENTIFIED, "there is no SOPInstanceUID to replace")
-        head = part10.head(instance.arrival.sop_class_uid, sop_instance_uid, _written_as(instance.arrival))
+        head = self._head(instance, original)
         tables = self._tables_blanked if labels else self._tables
         tables = search.tables(tables, self.searches, original) if self.searches else tables
         return Splice(tables, original, cleaned), head, labels
+
+    def _head(self, instance: Instance, original: Original) -> bytes:
+        """What stands before the data set in its file."""
+        sop_instance_uid = self._uid(_SOP_INSTANCE_UID, original)
+        if not sop_instance_uid:
+            raise Failure(Outcome.NOT_DEIDENTIFIED, "there is no SOPInstanceUID to replace")
+        return part10.head(instance.arrival.sop_class_uid, sop_instance_uid, _written_as(instance.arrival))
+
+    def _alike(self, common: Common, instance: Instance, original: Original) -> tuple[Part, ...]:
+        """What is written of an instance as others before it."""
+        series.check(common, original.dataset)
+        head = self._head(instance, original)
+        front, pixels, behind = series.parts(common, original)
+        output = b"".join([head, *front])
+        series.hold(common, output, len(head), original)
+        if not behind:
+            return (output, *pixels)
+        follows = b"".join(behind)
+        series.hold(common, follows, 0, original)
+        return (output, *pixels, follows)
 
     def _guarded(self, parts: list[Part], start: int, original: Original) -> bytes:
         """The parts as one, held against the instance's own values; the data set begins at `start`."""

@@ -114,7 +114,7 @@ class Splice:
             at = bisect_left(elements, (tag,))
             if at > begin:
                 out += self._level(elements[begin:at], self._dataset)
-            out += self._added(tag, step)
+            out += self.added(tag, step)
             begin = at + (at < len(elements) and elements[at].tag == tag)
         return out + self._level(elements[begin:], self._dataset)
 
@@ -122,7 +122,7 @@ class Splice:
         """What stays of the elements of one level of nesting, in order."""
         out: list[Part] = []
         data, explicit, public = self._data, within.explicit, self._tables.public
-        private = self._private(elements) if self._tables.private_groups else {}
+        private = self.private(elements) if self._tables.private_groups else {}
         start = stop = 0
         for element in elements:
             tag, vr, at, _, _, end = element
@@ -139,12 +139,12 @@ class Splice:
             if stop:
                 out.append(data[start:stop])
                 start = stop = 0
-            out += self._written(element, step, elements, within)
+            out += self.written(element, step, elements, within)
         if stop:
             out.append(data[start:stop])
         return out
 
-    def _private(self, elements: tuple[Element, ...]) -> dict[int, Step]:
+    def private(self, elements: tuple[Element, ...]) -> dict[int, Step]:
         """The steps of this level's private elements by tag, with those of the creators they need (PS3.5 7.8.1)."""
         steps: dict[int, Step] = {}
         creators: dict[tuple[int, int], tuple[int, str]] = {}
@@ -163,12 +163,12 @@ class Splice:
                     steps[tag] = step
         return steps
 
-    def _added(self, tag: int, step: Step) -> list[Part]:
+    def added(self, tag: int, step: Step) -> list[Part]:
         """A top-level element that is written whether it was sent or not; nothing where there is no value for it."""
         value = self._text(step, self._dataset.value(tag))
         return [header(tag, step.vrs[0], len(value)), value] if value else []
 
-    def _written(self, element: Element, step: Step, level: tuple[Element, ...], within: DataSet) -> list[Part]:
+    def written(self, element: Element, step: Step, level: tuple[Element, ...], within: DataSet) -> list[Part]:
         """What is put in place of an element that cannot be copied as it is."""
         if step.action is Action.RECURSE:
             return self._sequence(element, within)

@@ -1,0 +1,254 @@
+"""What neighbours in a series have in common is de-identified once: of the next one only what differs is.
+
+What a plan does to an element depends on the element's bytes, on the subject, and on those other attributes that its
+function looks at. What was looked at is noted while a piece is made, so a piece is used again only where all of that is
+the same. The residual guard holds everything that leaves against everything that was sent, as always.
+"""
+
+import threading
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from scp.alike import Alike, Layout
+from scp.dataset import DataSet
+from scp.deidentify import encoding
+from scp.deidentify.functions.original import Original
+from scp.deidentify.guard import Guard
+from scp.deidentify.needles import MAKE, Sought
+from scp.deidentify.policy import SHOWING, PixelPolicy
+from scp.deidentify.sent import values
+from scp.deidentify.splice import Parts, Splice, Tables
+from scp.deidentify.step import Action, Step
+from scp.instance import Instance, Part, Subject
+from scp.outcome import Failure
+from scp.table import Element
+
+_CHARACTER_SET = 0x00080005
+_OVERLAYS = range(0x60000000, 0x61000000)
+_CREATORS = range(0x0010, 0x0100)
+_ODD_GROUP = 1 << 16
+_LAST = 1 << 32
+_STRUCTURED = frozenset({"SQ", "UN"})
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a plan brings to it; no plan that searches for values or cleans item by item does."""
+
+    tables: Tables
+    decisions: Mapping[int, Step]
+    policy: PixelPolicy
+    guard: Guard
+    protocols: Mapping[str, str]
+
+
+class Piece(NamedTuple):
+    """What stands for one attribute: `always` the same bytes, or made by `step`; the element as it came without one."""
+
+    always: bytes
+    tag: int = 0
+    step: Step | None = None
+    added: bool = False
+
+
+class Met(NamedTuple):
+    """What has to be the same of two instances; `tail` are tags and VRs of the elements behind the layout's."""
+
+    layout: Layout
+    subject: Subject
+    transfer_syntax: str
+    tail: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What a plan makes of all instances that are the same in this."""
+
+    work: Work
+    met: Met
+    pieces: tuple[Piece, ...]
+    identifying: tuple[int, ...]
+    """Attributes that change and are looked for in what leaves."""
+    looks: bool
+    """Whether the pixel policy looks at what changes."""
+    sought: Sought | None
+    """What the guard looks for because of what does not change; None where it has to look through all of it."""
+
+
+class Series(threading.local):
+    """What a thread's last instances had in common; one that comes alone costs nothing."""
+
+    def __init__(self) -> None:
+        self._common: Common | None = None
+        self._met: Met | None = None
+        self._hopeless: Layout | None = None
+
+    def of(self, work: Work | None, instance: Instance, subject: Subject) -> Common | None:
+        """What is known of an instance like this; None where it has to go the ordinary way."""
+        dataset = instance.dataset
+        if work is None or not isinstance(dataset, Alike) or (layout := dataset.met.layout) is self._hopeless:
+            return None
+        met = Met(layout, subject, instance.arrival.transfer_syntax, tuple((one[0], one[1]) for one in dataset.met.tail))
+        common = self._common
+        if common is not None and common.met == met:
+            return common
+        if self._met != met:
+            self._met = met
+            return None
+        try:  # the second one: more are to come
+            common = _Making(work, dataset, met).common()
+        except Failure:
+            common = None  # and the ordinary way says why
+        self._common, self._hopeless = common, None if common else layout
+        return common
+
+
+def check(common: Common, dataset: DataSet) -> None:
+    """What the ordinary way checks first, of what changes. Raises what `encoding.check` and the pixel policy raise."""
+    encoding.check_pixels(dataset, common.met.transfer_syntax)
+    changing = filter(None, map(dataset.find, common.met.layout.changing))
+    encoding.check_texts(dataset, changing, common.work.decisions)
+    if common.looks:
+        common.work.policy.look(dataset)
+
+
+def parts(common: Common, original: Original) -> Parts:
+    """The new data set, as `Splice.parts` makes it. Raises TypeError for any but an Alike."""
+    dataset, tables = original.dataset, common.work.tables
+    if not isinstance(dataset, Alike):
+        raise TypeError("it was not read by what it has in common with others")
+    splice = Splice(tables, original)
+    data, find, met = dataset.data, dataset.find, dataset.met
+    changed = DataSet(data, explicit=True, elements=(), nested=met.nested)
+    out: list[Part] = []
+    for always, tag, step, added in common.pieces:
+        if always:
+            out.append(always)
+        elif added and step:
+            out += splice.added(tag, step)
+        elif element := find(tag):
+            if step is None:
+                out.append(data[element.start : element.stop])
+            else:
+                out += splice.written(element, step, (), changed if tag in met.layout.changing else dataset)
+    if not met.tail:
+        return Parts(out, [], [])
+    tail = Splice(tables, original, DataSet(data, explicit=True, elements=met.tail, nested=met.nested))
+    front, pixels, behind = tail.parts(range(met.tail[0].tag, _LAST))
+    return Parts(out + front, pixels, behind)
+
+
+def hold(common: Common, output: bytes, start: int, original: Original) -> None:
+    """As `Guard.check`, and it raises the same."""
+    if common.sought is None:
+        common.work.guard.check(output, start, original)
+    else:
+        value = original.dataset.value
+        changing = common.work.guard.sought(original, ((tag, value(tag)) for tag in common.identifying))
+        common.work.guard.hold(output, start, (common.sought, changing))
+
+
+class _Watched(DataSet):
+    """A data set that notes what it is asked for."""
+
+    __slots__ = ("_of", "asked")
+
+    def __init__(self, dataset: DataSet) -> None:
+        for name, value in (("data", dataset.data), ("explicit", True), ("_of", dataset), ("asked", set())):
+            object.__setattr__(self, name, value)
+
+    _of: DataSet
+    asked: set[int]
+
+    def find(self, tag: int) -> Element | None:
+        self.asked.add(tag)
+        return self._of.find(tag)
+
+
+class _Making:
+    """The work of finding out what instances have in common."""
+
+    def __init__(self, work: Work, dataset: Alike, met: Met) -> None:
+        self._work, self._dataset, self._met = work, dataset, met
+        self._open = met.layout.changing | {tag for tag, _ in met.tail}
+        self._watched = _Watched(dataset)
+
+    def common(self) -> Common | None:
+        """None where that is not to be had. Raises Failure where the instance cannot leave."""
+        work, dataset, watched = self._work, self._dataset, self._watched
+        encoding.check(dataset, self._met.transfer_syntax, work.decisions)
+        if work.policy.look(watched) or any(map(self._decides, self._open)):
+            return None
+        looks = bool((watched.asked - SHOWING) & self._open) or self._asks_for_pixels()
+        kinds = work.guard.kinds
+        identifying = tuple(tag for tag in self._met.layout.changing if tag in kinds)
+        return Common(work, self._met, tuple(_merged(self._pieces())), identifying, looks, self._sought())
+
+    def _decides(self, tag: int) -> bool:
+        """Whether what stands there decides what becomes of others, beyond what functions ask for."""
+        group, number = tag >> 16, tag & 0xFFFF
+        if tag & _ODD_GROUP and number in _CREATORS:
+            return group in self._work.tables.private_groups
+        return tag == _CHARACTER_SET or tag in _OVERLAYS
+
+    def _asks_for_pixels(self) -> bool:
+        terms = (term for one in self._work.policy.rulings for line in one.label.criteria for term in line.terms)
+        return any(term.tag in SHOWING for term in terms)
+
+    def _sought(self) -> Sought | None:
+        """Nothing where sequences change, or the make, which stations are called by."""
+        kinds, dataset = self._work.guard.kinds, self._dataset
+        found = dataset.met.found
+        if any(found[tag].vr in _STRUCTURED or tag in MAKE for tag in self._met.layout.changing):
+            return None
+        if any(vr in _STRUCTURED or tag in kinds for tag, vr in self._met.tail):
+            return None
+        always = tuple(one for one in dataset.elements if one.tag not in self._open)
+        sent = values(DataSet(dataset.data, explicit=True, elements=always, nested=dataset.nested), kinds)
+        return self._work.guard.sought(Original(dataset, self._met.subject), sent)
+
+    def _pieces(self) -> Iterator[Piece]:
+        """One for each attribute in front of the tail that leaves, in order."""
+        tables, dataset = self._work.tables, self._dataset
+        original = Original(self._watched, self._met.subject, self._work.protocols)
+        splice = Splice(tables, original, dataset)
+        last = self._met.tail[0][0] if self._met.tail else _LAST
+        elements = dataset.elements[: bisect_left(dataset.elements, (last,))]
+        private = splice.private(elements) if tables.private_groups else {}
+        sent = {one.tag: one for one in elements}
+        for tag in sorted(sent.keys() | {tag for tag in tables.added if tag < last}):
+            step, added = tables.public.get(tag) or private.get(tag), tag in tables.added
+            asked = self._watched.asked
+            asked.clear()
+            if added:
+                step = tables.added[tag]
+                asked.add(tag)
+                made = splice.added(tag, step)
+            elif step is None:
+                continue
+            elif sent[tag].vr in step.untouched:
+                made, step = [dataset.data[sent[tag].start : sent[tag].stop]], None
+                asked.add(tag)
+            else:
+                made = splice.written(sent[tag], step, elements, dataset)
+                if step.action is not Action.BLANK:
+                    asked.add(tag)
+            changes = not asked.isdisjoint(self._open)
+            yield Piece(b"", tag, step, added) if changes else Piece(b"".join(made))
+
+
+def _merged(pieces: Iterator[Piece]) -> Iterator[Piece]:
+    """Neighbours that are always the same as one."""
+    always = b""
+    for piece in pieces:
+        if piece.always or not piece.tag:
+            always += piece.always
+            continue
+        if always:
+            yield Piece(always)
+        always = b""
+        yield piece
+    if always:
+        yield Piece(always)
