@@ -13,6 +13,9 @@ from scp.table import Element, Item, Met, Nested, Shapes, Table, everywhere
 UNDEFINED = 0xFFFFFFFF
 BOUNDS = Bounds()
 PIXEL_DATA = 0x7FE00010
+_FRAMES, _PHOTOMETRIC = 0x00280008, 0x00280004
+IMAGE = frozenset({0x00280010, 0x00280011, 0x00280002, 0x00280100, _FRAMES, _PHOTOMETRIC})
+"""Rows, Columns, SamplesPerPixel, BitsAllocated, NumberOfFrames, PhotometricInterpretation: how long an image is."""
 LONG_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
 SHORT_VRS = frozenset(
     {"AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "LT", "PN", "SH", "SL", "SS", "ST", "TM"}
@@ -265,16 +268,27 @@ def check_pixels(dataset: DataSet) -> None:
     element = dataset.find(PIXEL_DATA)
     if element is None or element.end != element.stop:
         return
-    sizes = [_unsigned(dataset, tag) for tag in (0x00280010, 0x00280011, 0x00280002, 0x00280100)]
-    frames = dataset.text(0x00280008)
-    bits = int(frames) if frames.isdecimal() and frames.isascii() else 1
-    for size in sizes:
-        bits *= size
-    photometric = dataset.text(0x00280004)
+    check_length(element, image_bytes(dataset))
+
+
+def check_length(pixels: Element, least: int) -> None:
+    """Raises Failure INCOMPLETE where native pixel data is shorter than so many bytes."""
+    if pixels.end == pixels.stop and pixels.end - pixels.value < least:
+        raise Failure(Outcome.INCOMPLETE, "the pixel data is shorter than the image it is said to be")
+
+
+def image_bytes(dataset: DataSet) -> int:
+    """How long the data of an image is at least that has these IMAGE attributes."""
+    bits = 1
+    for tag in (0x00280010, 0x00280011, 0x00280002, 0x00280100):
+        bits *= _unsigned(dataset, tag)
+    frames = dataset.text(_FRAMES)
+    if frames.isdecimal() and frames.isascii():
+        bits *= int(frames)
+    photometric = dataset.text(_PHOTOMETRIC)
     if photometric.endswith(("422", "420")):  # chrominance is sampled at half or a quarter of the rate
         bits = bits * 2 // 3 if photometric.endswith("422") else bits // 2
-    if element.end - element.value < (bits + 7) // 8:
-        raise Failure(Outcome.INCOMPLETE, "the pixel data is shorter than the image it is said to be")
+    return (bits + 7) // 8
 
 
 def _unsigned(dataset: DataSet, tag: int) -> int:

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import compress
+from itertools import chain, compress
 
 from scp import dictionary
 from scp.dataset import Reader, Span
 from scp.deidentify.functions.original import Original
-from scp.deidentify.needles import LONG, SEPARATORS, Kind, Needle, Recent, Sought, arrange, collect, identifying
+from scp.deidentify.needles import LONG, SEPARATORS, Kind, Needle, Recent, Roots, Sought, arrange, collect, identifying, is_wide
 from scp.deidentify.step import Action, Step
 from scp.outcome import Failure, Outcome
 from scp.table import Element
@@ -53,23 +53,21 @@ class Guard:
 
     def sought(self, original: Original, sent: Iterable[tuple[int, bytes]]) -> Sought:
         """What `hold` has to look for where an original has these values, by tag, of the attributes in `kinds`."""
-        return arrange(collect(self.kinds, original, Recent(), sent))
+        return arrange(collect(self.kinds, original, None, sent))
 
     def hold(self, output: bytes, start: int, needles: Iterable[Sought]) -> None:
         """As `check`, against what was collected already."""
         lower = output.lower()
         bare = lower.translate(None, SEPARATORS)
         table = _Table(output, start)
-        for sought in needles:
-            for beginning, uids in sought.uids.items():
-                if beginning in lower:
-                    for spelling, needle in uids:
-                        if spelling in lower:
-                            self._verify(spelling, needle, lower, table, _places(spelling, lower))
-            for spelling, needle in sought.written:
+        for dates, wide, written, loose in needles:
+            there = [_there(dates, bare), _there(written, lower)]
+            if wide and is_wide(lower):
+                there.append(_there(wide, lower))
+            for spelling, needle in chain.from_iterable(there):
                 if spelling in lower:
                     self._verify(spelling, needle, lower, table, _places(spelling, lower))
-            for spelling, needle in sought.loose:
+            for spelling, needle in _there(loose, bare):
                 if spelling in bare:
                     self._verify(spelling, needle, lower, table, table.loose(spelling, lower, bare))
 
@@ -101,6 +99,11 @@ def guard(decisions: Mapping[int, Step], added: Mapping[int, Step], unguarded: A
     dates = {tag for tag, step in written.items() if step.vrs[0] in _DATES}
     kinds = {tag: kind for tag, kind in identifying(decisions).items() if tag not in unguarded}
     return Guard(kinds, frozenset(constants), frozenset(dates))
+
+
+def _there(roots: Roots, text: bytes) -> list[tuple[bytes, Needle]]:
+    """Those that could be in the text."""
+    return [one for root, needles in roots.items() if root in text for one in needles]
 
 
 def _places(spelling: bytes, lower: bytes) -> Iterator[tuple[int, int]]:

@@ -19,6 +19,9 @@ SHORTEST = 3
 _LETTERS_IN_ASCII = 2  # "Li" says nothing alone; two ideographs are a name
 _DATE = re.compile(r"(\d{4})[.]?(\d\d)[.]?(\d\d)")
 _UID_ROOT = 20
+_NOT_ASCII = re.compile(rb"[^\0-\x7f]+")
+_WIDE = b"\1\0" * 5 + b"\1"
+_ZEROS = b"\0" + b"\1" * 0xFF
 _DICOM_ROOT = b"1.2.840.10008."
 _ONES = re.compile(r"[\\\r\n\f]+")  # values, and lines of an address
 _SENT_PARTS = re.compile(rb"[\\^= ]+")
@@ -70,12 +73,21 @@ Needles = dict[tuple[bytes, Kind], Needle]
 """By spelling, ASCII letters in lower case, and by what it is the spelling of."""
 
 
-class Sought(NamedTuple):
-    """The same by how they are looked for: UIDs by what they begin with, others as they are written, others bare."""
+Roots = Mapping[bytes, Sequence[tuple[bytes, Needle]]]
+"""Spellings by what has to be there for any of them to be there, which may be a spelling itself."""
 
-    uids: Mapping[bytes, Sequence[tuple[bytes, Needle]]]
-    written: Sequence[tuple[bytes, Needle]]
-    loose: Sequence[tuple[bytes, Needle]]
+
+class Sought(NamedTuple):
+    """Needles by how they are looked for: most are not there, so those that have something in common are one question.
+
+    `wide` are in UTF-16; the digits of `dates`, and all of `loose`, are looked for without what separates them.
+    """
+
+    dates: Roots
+    wide: Roots
+    written: Roots
+    loose: Roots
+
 
 _KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("AE", "LO", "LT", "SH", "ST", "UC", "UR", "UT"), Kind.TEXT),
@@ -114,14 +126,14 @@ class Recent(threading.local):
 
 
 def collect(
-    kinds: Mapping[int, Kind], original: Original, recent: Recent, sent: Iterable[tuple[int, bytes]] | None = None
+    kinds: Mapping[int, Kind], original: Original, recent: Recent | None, sent: Iterable[tuple[int, bytes]] | None = None
 ) -> Needles:
     """Every spelling of the instance's own values of these attributes: of all, at all depths, or of those given."""
     dataset = original.dataset
     make = b"\\".join(dataset.value(tag) for tag in MAKE).lower()
     makes = make, make.translate(None, SEPARATORS)
     characters = dataset.value(charset.TAG)
-    known = recent.spellings if recent.charset == characters else {}
+    known = recent.spellings if recent and recent.charset == characters else {}
     found: Needles = {}
     seen: dict[tuple[Kind, bytes], tuple[Spelling, ...]] = {}
     for tag, value in values(dataset, kinds) if sent is None else sent:
@@ -138,21 +150,32 @@ def collect(
             before = found.get((written, key[0]))
             if before is None or (loose and not before.loose):  # it finds all of it
                 found[written, key[0]] = Needle(tag, key[0], loose)
-    recent.charset, recent.spellings = characters, seen
+    if recent:
+        recent.charset, recent.spellings = characters, seen
     return found
 
 
 def arrange(needles: Needles) -> Sought:
     """Put needles in the order in which they are looked for."""
-    uids: dict[bytes, list[tuple[bytes, Needle]]] = {}
-    written: list[tuple[bytes, Needle]] = []
-    loose: list[tuple[bytes, Needle]] = []
+    found: tuple[dict[bytes, list[tuple[bytes, Needle]]], ...] = ({}, {}, {}, {})
+    dates, wide, written, loose = found
     for (spelling, kind), needle in needles.items():
-        if kind is Kind.UID:
-            uids.setdefault(root(spelling), []).append((spelling, needle))
+        if kind is Kind.DATE:
+            roots, root = dates, spelling.translate(None, SEPARATORS)
+        elif kind is Kind.UID:
+            roots, root = written, spelling[:_UID_ROOT]  # those of one scanner begin alike
+        elif not needle.loose and is_wide(spelling):
+            roots, root = wide, spelling
         else:
-            (loose if needle.loose else written).append((spelling, needle))
-    return Sought(uids, written, loose)
+            roots = loose if needle.loose else written
+            root = spelling if spelling.isascii() else max(_NOT_ASCII.split(spelling), key=len) or spelling
+        roots.setdefault(root, []).append((spelling, needle))
+    return Sought(*found)
+
+
+def is_wide(text: bytes) -> bool:
+    """Whether some of it could be UTF-16 of a needle that is looked for in it: six characters of Latin script."""
+    return _WIDE in text.translate(_ZEROS)
 
 
 def _spellings(kind: Kind, sent: bytes, original: Original) -> Iterator[Spelling]:
@@ -266,7 +289,3 @@ def _loose(word: str, own: Sequence[str], shortest: int) -> Iterator[Spelling]:
         if len(bare) >= shortest:
             yield Spelling(bare, loose=True)
 
-
-def root(uid: bytes) -> bytes:
-    """The beginning of a UID, which those of one scanner share."""
-    return uid[:_UID_ROOT]

@@ -18,8 +18,7 @@ def head(sop_class_uid: str, sop_instance_uid: str, transfer_syntax: str) -> byt
             _text(0x0002, b"UI", sop_class_uid),
             _text(0x0003, b"UI", sop_instance_uid),
             _text(0x0010, b"UI", transfer_syntax),
-            _text(0x0012, b"UI", IMPLEMENTATION_CLASS_UID),
-            _text(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME),
+            _IMPLEMENTATION,
         )
     )
     return _PREAMBLE + _SHORT.pack(_GROUP, 0x0000, b"UL", 4) + len(meta).to_bytes(4, "little") + meta
@@ -30,3 +29,6 @@ def _text(element: int, vr: bytes, text: str) -> bytes:
     if len(value) & 1:
         value += b"\0" if vr == b"UI" else b" "
     return _SHORT.pack(_GROUP, element, vr, len(value)) + value
+
+
+_IMPLEMENTATION = _text(0x0012, b"UI", IMPLEMENTATION_CLASS_UID) + _text(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME)

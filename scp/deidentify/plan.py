@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from scp import dictionary
 from scp.dataset import DataSet
-from scp.deidentify import blank, encoding, fields, native, part10, search, series
+from scp.deidentify import blank, encoding, fields, native, part10, search
 from scp.deidentify.cleaning import Cleaning
 from scp.deidentify.fields import Inside, Matching, Named, Private
 from scp.deidentify.functions.original import Original
@@ -19,7 +19,7 @@ from scp.deidentify.labels import Label
 from scp.deidentify.policy import SHOWING, PixelPolicy
 from scp.deidentify.recipe import Recipe, Rule
 from scp.deidentify.search import Search
-from scp.deidentify.series import Common, Series, Work
+from scp.deidentify.series import Series, Work
 from scp.deidentify.splice import Splice, Tables
 from scp.deidentify.step import Action, Step
 from scp.instance import Arrival, DeidentifiedHead, DeidentifiedInstance, Identity, Instance, Part, Subject
@@ -113,15 +113,18 @@ class Plan:
         disagree, and what the pixel policy raises. Pixel data that is not blanked is a slice of the instance's own
         buffer, which has to stay as it is.
         """
-        if common := self._series.of(self._work, instance, subject):
-            original = Original(instance.dataset, subject, self.protocols)
-            parts = self._alike(common, instance, original)
+        if known := self._series.of(self._work, instance, subject):
+            known.check()
+            original = known.original()
+            head, written, hold = self._head(instance, original), known.parts(original), known.hold
         else:
             splice, head, _ = self._begin(instance, subject)
-            original, written = splice.original, splice.parts()
-            parts = (self._guarded([head, *written.front], len(head), original), *written.pixels)
-            if written.behind:
-                parts = (*parts, self._guarded(written.behind, 0, original))
+            original, written, hold = splice.original, splice.parts(), self._guard.check
+        front = b"".join([head, *written.front])
+        hold(front, len(head), original)
+        behind = b"".join(written.behind)
+        hold(behind, 0, original)
+        parts = (front, *written.pixels, behind) if behind else (front, *written.pixels)
         digest = hashlib.sha256()
         for part in parts:
             digest.update(part)
@@ -182,19 +185,6 @@ class Plan:
         if not sop_instance_uid:
             raise Failure(Outcome.NOT_DEIDENTIFIED, "there is no SOPInstanceUID to replace")
         return part10.head(instance.arrival.sop_class_uid, sop_instance_uid, _written_as(instance.arrival))
-
-    def _alike(self, common: Common, instance: Instance, original: Original) -> tuple[Part, ...]:
-        """What is written of an instance as others before it."""
-        series.check(common, original.dataset)
-        head = self._head(instance, original)
-        front, pixels, behind = series.parts(common, original)
-        output = b"".join([head, *front])
-        series.hold(common, output, len(head), original)
-        if not behind:
-            return (output, *pixels)
-        follows = b"".join(behind)
-        series.hold(common, follows, 0, original)
-        return (output, *pixels, follows)
 
     def _guarded(self, parts: list[Part], start: int, original: Original) -> bytes:
         """The parts as one, held against the instance's own values; the data set begins at `start`."""

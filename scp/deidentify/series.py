@@ -69,12 +69,64 @@ class Common:
     work: Work
     met: Met
     pieces: tuple[Piece, ...]
-    identifying: tuple[int, ...]
-    """Attributes that change and are looked for in what leaves."""
     looks: bool
     """Whether the pixel policy looks at what changes."""
     sought: Sought | None
     """What the guard looks for because of what does not change; None where it has to look through all of it."""
+    uids: Mapping[str, str]
+    """What UIDs have become."""
+
+
+class Known:
+    """One instance as others before it."""
+
+    def __init__(self, common: Common, dataset: Alike) -> None:
+        self._common = common
+        self._dataset = dataset
+
+    def original(self) -> Original:
+        """What functions may look at."""
+        common = self._common
+        return Original(self._dataset, common.met.subject, common.work.protocols, dict(common.uids))
+
+    def check(self) -> None:
+        """What the ordinary way checks first. Raises what `encoding.check` and the pixel policy raise."""
+        common, dataset = self._common, self._dataset
+        encoding.check_pixels(dataset, common.met.transfer_syntax)
+        encoding.check_texts(dataset, dataset.met.anew.elements, common.work.decisions)
+        if common.looks:
+            common.work.policy.look(dataset)
+
+    def parts(self, original: Original) -> Parts:
+        """The new data set, as `Splice.parts` makes it."""
+        dataset, tables, changing = self._dataset, self._common.work.tables, self._common.met.layout.changing
+        splice = Splice(tables, original)
+        data, find, anew = dataset.data, dataset.find, dataset.met.anew
+        out: list[Part] = []
+        for always, tag, step, added in self._common.pieces:
+            if always:
+                out.append(always)
+            elif added and step:
+                out += splice.added(tag, step)
+            elif element := find(tag):
+                if step is None:
+                    out.append(data[element.start : element.stop])
+                else:
+                    out += splice.written(element, step, (), anew if tag in changing else dataset)
+        if not (tail := dataset.met.tail):
+            return Parts(out, [], [])
+        rest = DataSet(data, explicit=True, elements=tail, nested=anew.nested)
+        front, pixels, behind = Splice(tables, original, rest).parts(range(tail[0].tag, _LAST))
+        return Parts(out + front, pixels, behind)
+
+    def hold(self, output: bytes, start: int, original: Original) -> None:
+        """As `Guard.check`, and it raises the same."""
+        guard, sought = self._common.work.guard, self._common.sought
+        if sought is None:
+            guard.check(output, start, original)
+        elif output:
+            changing = guard.sought(original, values(self._dataset.met.anew, guard.kinds))
+            guard.hold(output, start, (sought, changing))
 
 
 class Series(threading.local):
@@ -85,15 +137,15 @@ class Series(threading.local):
         self._met: Met | None = None
         self._hopeless: Layout | None = None
 
-    def of(self, work: Work | None, instance: Instance, subject: Subject) -> Common | None:
-        """What is known of an instance like this; None where it has to go the ordinary way."""
+    def of(self, work: Work | None, instance: Instance, subject: Subject) -> Known | None:
+        """The instance, if others were like it; None where it has to go the ordinary way."""
         dataset = instance.dataset
         if work is None or not isinstance(dataset, Alike) or (layout := dataset.met.layout) is self._hopeless:
             return None
         met = Met(layout, subject, instance.arrival.transfer_syntax, tuple((one[0], one[1]) for one in dataset.met.tail))
         common = self._common
         if common is not None and common.met == met:
-            return common
+            return Known(common, dataset)
         if self._met != met:
             self._met = met
             return None
@@ -102,52 +154,7 @@ class Series(threading.local):
         except Failure:
             common = None  # and the ordinary way says why
         self._common, self._hopeless = common, None if common else layout
-        return common
-
-
-def check(common: Common, dataset: DataSet) -> None:
-    """What the ordinary way checks first, of what changes. Raises what `encoding.check` and the pixel policy raise."""
-    encoding.check_pixels(dataset, common.met.transfer_syntax)
-    changing = filter(None, map(dataset.find, common.met.layout.changing))
-    encoding.check_texts(dataset, changing, common.work.decisions)
-    if common.looks:
-        common.work.policy.look(dataset)
-
-
-def parts(common: Common, original: Original) -> Parts:
-    """The new data set, as `Splice.parts` makes it. Raises TypeError for any but an Alike."""
-    dataset, tables = original.dataset, common.work.tables
-    if not isinstance(dataset, Alike):
-        raise TypeError("it was not read by what it has in common with others")
-    splice = Splice(tables, original)
-    data, find, met = dataset.data, dataset.find, dataset.met
-    changed = DataSet(data, explicit=True, elements=(), nested=met.nested)
-    out: list[Part] = []
-    for always, tag, step, added in common.pieces:
-        if always:
-            out.append(always)
-        elif added and step:
-            out += splice.added(tag, step)
-        elif element := find(tag):
-            if step is None:
-                out.append(data[element.start : element.stop])
-            else:
-                out += splice.written(element, step, (), changed if tag in met.layout.changing else dataset)
-    if not met.tail:
-        return Parts(out, [], [])
-    tail = Splice(tables, original, DataSet(data, explicit=True, elements=met.tail, nested=met.nested))
-    front, pixels, behind = tail.parts(range(met.tail[0].tag, _LAST))
-    return Parts(out + front, pixels, behind)
-
-
-def hold(common: Common, output: bytes, start: int, original: Original) -> None:
-    """As `Guard.check`, and it raises the same."""
-    if common.sought is None:
-        common.work.guard.check(output, start, original)
-    else:
-        value = original.dataset.value
-        changing = common.work.guard.sought(original, ((tag, value(tag)) for tag in common.identifying))
-        common.work.guard.hold(output, start, (common.sought, changing))
+        return Known(common, dataset) if common else None
 
 
 class _Watched(DataSet):
@@ -182,9 +189,9 @@ class _Making:
         if work.policy.look(watched) or any(map(self._decides, self._open)):
             return None
         looks = bool((watched.asked - SHOWING) & self._open) or self._asks_for_pixels()
-        kinds = work.guard.kinds
-        identifying = tuple(tag for tag in self._met.layout.changing if tag in kinds)
-        return Common(work, self._met, tuple(_merged(self._pieces())), identifying, looks, self._sought())
+        original = Original(watched, self._met.subject, work.protocols)
+        pieces = tuple(_merged(self._pieces(original)))
+        return Common(work, self._met, pieces, looks, self._sought(), original.uids)
 
     def _decides(self, tag: int) -> bool:
         """Whether what stands there decides what becomes of others, beyond what functions ask for."""
@@ -198,21 +205,18 @@ class _Making:
         return any(term.tag in SHOWING for term in terms)
 
     def _sought(self) -> Sought | None:
-        """Nothing where sequences change, or the make, which stations are called by."""
+        """Nothing where the make changes: stations are called by it."""
+        if not self._open.isdisjoint(MAKE):
+            return None
         kinds, dataset = self._work.guard.kinds, self._dataset
-        found = dataset.met.found
-        if any(found[tag].vr in _STRUCTURED or tag in MAKE for tag in self._met.layout.changing):
-            return None
-        if any(vr in _STRUCTURED or tag in kinds for tag, vr in self._met.tail):
-            return None
         always = tuple(one for one in dataset.elements if one.tag not in self._open)
-        sent = values(DataSet(dataset.data, explicit=True, elements=always, nested=dataset.nested), kinds)
+        nested = {start: held for start, held in dataset.nested.items() if start not in dataset.met.anew.nested}
+        sent = values(DataSet(dataset.data, explicit=True, elements=always, nested=nested), kinds)
         return self._work.guard.sought(Original(dataset, self._met.subject), sent)
 
-    def _pieces(self) -> Iterator[Piece]:
+    def _pieces(self, original: Original) -> Iterator[Piece]:
         """One for each attribute in front of the tail that leaves, in order."""
         tables, dataset = self._work.tables, self._dataset
-        original = Original(self._watched, self._met.subject, self._work.protocols)
         splice = Splice(tables, original, dataset)
         last = self._met.tail[0][0] if self._met.tail else _LAST
         elements = dataset.elements[: bisect_left(dataset.elements, (last,))]
