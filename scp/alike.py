@@ -14,10 +14,23 @@ from typing import NamedTuple
 
 from scp import charset
 from scp.bounds import Bounds
-from scp.dataset import BOUNDS, HEADER, LONG_HEADER_SIZE, IMAGE, PIXEL_DATA, VRS, DataSet, Reader, Span, check_length, check_pixels
-from scp.dataset import image_bytes, read
+from scp.dataset import (
+    BOUNDS,
+    HEADER,
+    IMAGE,
+    LONG_HEADER_SIZE,
+    PIXEL_DATA,
+    VRS,
+    DataSet,
+    Reader,
+    Span,
+    check_length,
+    check_pixels,
+    image_bytes,
+    read,
+)
 from scp.outcome import Failure
-from scp.table import Element, Table
+from scp.table import Element, Shapes, Table
 
 _LENGTH = Struct("<I")
 _LARGEST = 1 << 18  # bytes of a header that is remembered
@@ -25,6 +38,7 @@ _FIRST_PIXELS = 0x7FE00000
 _FEWEST = 16  # elements in common from which on it pays
 _OTHER = 16  # more than one in so many elements changes at once: that is another series
 _CREDIT, _PRICE = 16, 2  # a layout has to be met twice before one more is learnt, in the long run
+_ITEMS, _WEIGHT = 1_000, 20_000  # beginnings of items, and elements of their layouts, that are remembered
 _PAUSE = 64  # data sets until a thread tries again whose data sets have little in common
 
 
@@ -65,12 +79,12 @@ class Layout:
                 self._fix(b"".join(rows[n].sent for n in run))
         self.changing = frozenset(rows[n].tag for n in changing)
 
-    def read(self, data: memoryview) -> "Alike | None":
+    def read(self, data: memoryview, shapes: Shapes) -> "Alike | None":
         """The data set that is laid out so; None for any other, and for one that no reader would take."""
         size, at = len(data), 0
         begins: list[int] = []
         found: dict[int, Element] = {}
-        reader = Reader(data, self.bounds)
+        reader = Reader(data, self.bounds, shapes)
         reader.left = self.left
         try:
             for sent, tag, code in self.parts:
@@ -169,12 +183,12 @@ class Alike(DataSet):
         return read(self.data, explicit=True, bounds=self.met.layout.bounds)
 
     @property
-    def elements(self) -> tuple[Element, ...]:  # type: ignore[override]  # nobody writes to a frozen one
+    def elements(self) -> tuple[Element, ...]:
         """The table of all of it."""
         return self._whole.elements
 
     @property
-    def nested(self) -> Table:  # type: ignore[override]
+    def nested(self) -> Table:
         """The items of all sequences."""
         return self._whole.nested
 
@@ -197,6 +211,7 @@ class Neighbours(threading.local):
         self._rows: list[Row] = []
         self._credit = _CREDIT
         self._pause = 0
+        self._shapes = Shapes(BOUNDS.values)
 
     def read(self, data: bytes | bytearray | memoryview, *, explicit: bool, bounds: Bounds = BOUNDS) -> DataSet:
         """As `dataset.read`, and it raises the same."""
@@ -204,15 +219,22 @@ class Neighbours(threading.local):
             return read(data, explicit=explicit, bounds=bounds)
         layout = self.layout
         if layout is not None and layout.bounds is bounds:
-            found = layout.read(memoryview(data))
+            found = layout.read(memoryview(data), self._known(bounds))
             if found is not None:
                 if self._credit < _CREDIT:
                     self._credit += 1
                 layout.check(found)
                 return found
-        dataset = read(data, explicit=explicit, bounds=bounds)
+        dataset = read(data, explicit=explicit, bounds=bounds, shapes=self._known(bounds))
         self._learn(dataset, bounds)
         return dataset
+
+    def _known(self, bounds: Bounds) -> Shapes:
+        """The layouts of items that were met, while they are few."""
+        shapes = self._shapes
+        if shapes.longest != bounds.values or len(shapes.met) > _ITEMS or shapes.weight > _WEIGHT:
+            shapes = self._shapes = Shapes(bounds.values)
+        return shapes
 
     def _learn(self, dataset: DataSet, bounds: Bounds) -> None:
         """What it has in common with the one before, or with the layout that it nearly has."""

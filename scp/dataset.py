@@ -78,13 +78,15 @@ class DataSet:
         return charset.decode(value, charset.terms(self.value(charset.TAG)), errors)
 
 
-def read(data: bytes | bytearray | memoryview, *, explicit: bool, bounds: Bounds = BOUNDS) -> DataSet:
+def read(
+    data: bytes | bytearray | memoryview, *, explicit: bool, bounds: Bounds = BOUNDS, shapes: Shapes | None = None
+) -> DataSet:
     """Make the table; raises Failure INCOMPLETE where the bytes end short and MALFORMED where PS3.5 is broken.
 
     Every sequence is walked to its last item, so what is returned is complete at all depths; what is beyond `bounds`
-    is MALFORMED (Excess).
+    is MALFORMED (Excess). `shapes` are layouts of items that are known from others.
     """
-    reader = Reader(memoryview(data), bounds)
+    reader = Reader(memoryview(data), bounds, shapes)
     elements, _ = reader.table(0, Span(len(data), 0, explicit, delimited=False))
     dataset = DataSet(reader.data, explicit, elements, reader.nested)
     bounds.check_header(len(data), ((element.tag, element.stop - element.start) for element in elements))
@@ -116,12 +118,12 @@ class Reader:
 
     __slots__ = ("_shapes", "bounds", "data", "left", "nested")
 
-    def __init__(self, data: memoryview, bounds: Bounds = BOUNDS) -> None:
+    def __init__(self, data: memoryview, bounds: Bounds = BOUNDS, shapes: Shapes | None = None) -> None:
         self.data = data
         self.bounds = bounds
         self.left = bounds.elements
         self.nested: Table = {}
-        self._shapes = Shapes(bounds.values)
+        self._shapes = shapes or Shapes(bounds.values)
 
     def table(self, at: int, span: Span) -> tuple[tuple[Element, ...], int]:  # noqa: C901  no call an element
         """The elements from `at`, and where the next thing starts: at the limit, or behind an item's delimiter."""

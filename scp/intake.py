@@ -10,16 +10,17 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 
 from pydicom._uid_dict import UID_dictionary
 
 from scp import faults, log
+from scp.alike import Neighbours
 from scp.arriving import Arriving, Passed
 from scp.bounds import Bounds, Excess
-from scp.dataset import BOUNDS, DataSet, read
+from scp.dataset import BOUNDS, DataSet
 from scp.db.commit import Unanswered
 from scp.db.index import Delivery, Index, Recorded
 from scp.db.linkage import Linkage
@@ -60,6 +61,7 @@ class Intake:
     metrics: Metrics
     bounds: Bounds = BOUNDS
     streams: frozenset[int] = PIXELS
+    neighbours: Neighbours = field(default_factory=Neighbours)
 
     def take(self, arrival: Arrival) -> Outcome:
         """Carry one instance through the house and return what the wire shall hear; never raises Failure."""
@@ -73,7 +75,7 @@ class Intake:
 
     def _walk(self, arrival: Arrival) -> Outcome:
         with self._step("examine"):
-            instance = examine(arrival, self.bounds, self.streams)
+            instance = examine(arrival, self.bounds, self.streams, self.neighbours)
             source = self.linkage.source(arrival.sop_instance_uid, arrival.data)
         with self._step("admission"):
             self._admit(instance)
@@ -192,14 +194,20 @@ class Intake:
             self.metrics.step_seconds.labels(step).observe(time.perf_counter() - start)
 
 
-def examine(arrival: Arrival, bounds: Bounds = BOUNDS, streams: frozenset[int] = PIXELS) -> Instance:
+def examine(
+    arrival: Arrival,
+    bounds: Bounds = BOUNDS,
+    streams: frozenset[int] = PIXELS,
+    neighbours: Neighbours | None = None,
+) -> Instance:
     """Check that the data set is complete and that command, data set and presentation context name the same object.
 
     Of one that is still coming, what stands before pixel data that `streams` is gathered. Raises Failure MISMATCHED
     (PS3.4 B.2.2: the data set's own class and instance count), INCOMPLETE, or MALFORMED, also for what is beyond
     `bounds`.
     """
-    dataset, pixels = _read(arrival, Header(arrival.transfer_syntax != IMPLICIT_VR_LITTLE_ENDIAN, streams, bounds))
+    header = Header(arrival.transfer_syntax != IMPLICIT_VR_LITTLE_ENDIAN, streams, bounds)
+    dataset, pixels = _read(arrival, header, neighbours or Neighbours())
     if arrival.sop_class_uid != arrival.context_class:
         raise Failure(Outcome.MISMATCHED, "AffectedSOPClassUID is not the presentation context's abstract syntax")
     if dataset.text(_SOP_CLASS_UID) != arrival.sop_class_uid:
@@ -214,9 +222,9 @@ def examine(arrival: Arrival, bounds: Bounds = BOUNDS, streams: frozenset[int] =
     return Instance(arrival, dataset, pixels)
 
 
-def _read(arrival: Arrival, header: Header) -> tuple[DataSet, Pixels | None]:
+def _read(arrival: Arrival, header: Header, neighbours: Neighbours) -> tuple[DataSet, Pixels | None]:
     if arrival.rest is None:
-        return read(arrival.data, explicit=header.explicit, bounds=header.bounds), None
+        return neighbours.read(arrival.data, explicit=header.explicit, bounds=header.bounds), None
     if not isinstance(arrival.data, bytearray):
         raise TypeError("the beginning of what is still coming has to be able to grow")
     return begin(arrival.data, arrival.rest, header)

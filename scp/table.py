@@ -159,7 +159,7 @@ class Met:
 class Shapes:
     """The layouts of items that a reader has met; learning costs, so it is only done while it pays."""
 
-    __slots__ = ("_built", "_hits", "_longest", "met")
+    __slots__ = ("_built", "_hits", "longest", "met", "weight")
 
     KEY: Final = 16  # bytes of an item's beginning by which layouts are looked up: two headers
     OFTEN: Final = 3  # times that a beginning is met before a layout of it is learnt
@@ -171,7 +171,9 @@ class Shapes:
         """`longest` is the most bytes of a value that the reader need not look at."""
         self.met: dict[tuple[int, bool, bytes], Met] = {}
         """By depth, whether VRs are explicit, and an item's beginning."""
-        self._longest = longest
+        self.longest = longest
+        self.weight = 0
+        """Elements and items of the layouts learnt."""
         self._built = self._hits = 0
 
     def like(self, met: Met, data: memoryview, at: int, limit: int) -> Shape | None:
@@ -185,10 +187,11 @@ class Shapes:
     def learn(self, met: Met, data: memoryview, place: range, item: Item, table: Table, count: int) -> None:  # noqa: PLR0913, PLR0917  what an item is
         """Remember the layout of an item that begins as some before it did."""
         met.times += 1
-        if met.times < self.OFTEN or len(place) > self._longest:
+        if met.times < self.OFTEN or len(place) > self.longest:
             return
         if len(met.shapes) < self.CANDIDATES and self._built < self.TRIES + self._hits // self.PAYS:
             self._built += 1
+            self.weight += count
             try:
                 met.shapes.append(Shape(data, place, item, table, count))
             except ValueError:

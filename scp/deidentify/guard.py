@@ -13,8 +13,9 @@ from itertools import chain, compress
 
 from scp import dictionary
 from scp.dataset import Reader, Span
+from scp.deidentify import needles
 from scp.deidentify.functions.original import Original
-from scp.deidentify.needles import LONG, SEPARATORS, Kind, Needle, Recent, Roots, Sought, arrange, collect, identifying, is_wide
+from scp.deidentify.needles import LONG, SEPARATORS, Kind, Needle, Recent, Roots, Sought
 from scp.deidentify.step import Action, Step
 from scp.outcome import Failure, Outcome
 from scp.table import Element
@@ -49,26 +50,26 @@ class Guard:
         The data set begins at `start` of `output`; it is complete but for pixel data, which the guard does not see.
         """
         if output:
-            self.hold(output, start, (arrange(collect(self.kinds, original, self._recent)),))
+            self.hold(output, start, (needles.arrange(needles.collect(self.kinds, original, self._recent)),))
 
     def sought(self, original: Original, sent: Iterable[tuple[int, bytes]]) -> Sought:
         """What `hold` has to look for where an original has these values, by tag, of the attributes in `kinds`."""
-        return arrange(collect(self.kinds, original, None, sent))
+        return needles.arrange(needles.spelled(self.kinds, original, sent))
 
-    def hold(self, output: bytes, start: int, needles: Iterable[Sought]) -> None:
-        """As `check`, against what was collected already."""
+    def hold(self, output: bytes, start: int, sought: Sequence[Sought]) -> None:
+        """As `check`, against what was collected already. What is a date is none of the other things."""
         lower = output.lower()
         bare = lower.translate(None, SEPARATORS)
         table = _Table(output, start)
-        for dates, wide, written, loose in needles:
+        for dates, wide, written, loose in sought:
             there = [_there(dates, bare), _there(written, lower)]
-            if wide and is_wide(lower):
+            if wide and needles.is_wide(lower):
                 there.append(_there(wide, lower))
             for spelling, needle in chain.from_iterable(there):
-                if spelling in lower:
+                if spelling in lower and (needle.kind is Kind.DATE or not _is_date(spelling, sought)):
                     self._verify(spelling, needle, lower, table, _places(spelling, lower))
             for spelling, needle in _there(loose, bare):
-                if spelling in bare:
+                if spelling in bare and not _is_date(spelling, sought):
                     self._verify(spelling, needle, lower, table, table.loose(spelling, lower, bare))
 
     def _verify(
@@ -97,13 +98,17 @@ def guard(decisions: Mapping[int, Step], added: Mapping[int, Step], unguarded: A
     written = {tag: step for tag, step in decisions.items() if step.action is Action.REPLACE} | dict(added)
     constants = {tag for tag, step in written.items() if step.rule and step.rule.value and not step.rule.value.telling}
     dates = {tag for tag, step in written.items() if step.vrs[0] in _DATES}
-    kinds = {tag: kind for tag, kind in identifying(decisions).items() if tag not in unguarded}
+    kinds = {tag: kind for tag, kind in needles.identifying(decisions).items() if tag not in unguarded}
     return Guard(kinds, frozenset(constants), frozenset(dates))
 
 
 def _there(roots: Roots, text: bytes) -> list[tuple[bytes, Needle]]:
     """Those that could be in the text."""
-    return [one for root, needles in roots.items() if root in text for one in needles]
+    return [one for root, those in roots.items() if root in text for one in those]
+
+
+def _is_date(spelling: bytes, sought: Sequence[Sought]) -> bool:
+    return any(spelling == one for each in sought for dates in each.dates.values() for one, _ in dates)
 
 
 def _places(spelling: bytes, lower: bytes) -> Iterator[tuple[int, int]]:

@@ -125,10 +125,15 @@ class Recent(threading.local):
         self.spellings: dict[tuple[Kind, bytes], tuple[Spelling, ...]] = {}
 
 
-def collect(
-    kinds: Mapping[int, Kind], original: Original, recent: Recent | None, sent: Iterable[tuple[int, bytes]] | None = None
+def collect(kinds: Mapping[int, Kind], original: Original, recent: Recent) -> Needles:
+    """Every spelling of the instance's own values of these attributes, at all depths."""
+    return spelled(kinds, original, values(original.dataset, kinds), recent)
+
+
+def spelled(
+    kinds: Mapping[int, Kind], original: Original, sent: Iterable[tuple[int, bytes]], recent: Recent | None = None
 ) -> Needles:
-    """Every spelling of the instance's own values of these attributes: of all, at all depths, or of those given."""
+    """Every spelling of these values of the instance, each with its attribute's tag."""
     dataset = original.dataset
     make = b"\\".join(dataset.value(tag) for tag in MAKE).lower()
     makes = make, make.translate(None, SEPARATORS)
@@ -136,7 +141,7 @@ def collect(
     known = recent.spellings if recent and recent.charset == characters else {}
     found: Needles = {}
     seen: dict[tuple[Kind, bytes], tuple[Spelling, ...]] = {}
-    for tag, value in values(dataset, kinds) if sent is None else sent:
+    for tag, value in sent:
         key = kinds[tag], value
         if key in seen:
             continue
@@ -288,4 +293,3 @@ def _loose(word: str, own: Sequence[str], shortest: int) -> Iterator[Spelling]:
     for bare in {one.translate(None, SEPARATORS) for one in spellings}:
         if len(bare) >= shortest:
             yield Spelling(bare, loose=True)
-

@@ -142,7 +142,8 @@ class Series(threading.local):
         dataset = instance.dataset
         if work is None or not isinstance(dataset, Alike) or (layout := dataset.met.layout) is self._hopeless:
             return None
-        met = Met(layout, subject, instance.arrival.transfer_syntax, tuple((one[0], one[1]) for one in dataset.met.tail))
+        tail = tuple((one[0], one[1]) for one in dataset.met.tail)
+        met = Met(layout, subject, instance.arrival.transfer_syntax, tail)
         common = self._common
         if common is not None and common.met == met:
             return Known(common, dataset)

@@ -275,7 +275,7 @@ def test_any_family_name_is_found_in_any_text(family: str, case: Callable[[str],
     data = element(0x00100010, "PN", f"{family}^X")
     syntax = "1.2.840.10008.1.2.1" if vrs else "1.2.840.10008.1.2"
     original = Original(instance(data, syntax).dataset, SUBJECT, {})
-    if family.lower().encode() not in collect(guard.kinds, original, Recent()):
+    if (family.lower().encode(), Kind.NAME) not in collect(guard.kinds, original, Recent()):
         return  # a maker's name or a protocol word
     with pytest.raises(Failure):
         guard.check(explicit(SEQUENCE_NAME, "LT", text), 0, original)
@@ -312,7 +312,7 @@ def test_spellings_are_remembered_from_one_instance_to_the_next_and_no_longer(mo
     assert [key[1] for key in recent.spellings] == [b"QWERTZ^ANNA "]  # of the one before nothing is left
     other = collected(recent, b"QWERTZ^ANNA ", charset="ISO_IR 100")
     assert len(taken_apart) == 3  # the same bytes may be other characters
-    assert b"qwertz" in other
+    assert (b"qwertz", Kind.NAME) in other
     collected(recent, yamada, charset="")
     collected(recent, yamada)
     assert taken_apart[3:] == [yamada, yamada]
