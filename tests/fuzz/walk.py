@@ -20,9 +20,12 @@ if "--atheris" in sys.argv:  # it has to see the import of what it is to guide i
     with atheris.instrument_imports(include=["scp"]):
         import walker  # noqa: F401
 
+import beside  # noqa: E402  the path comes first
 from walker import RECIPES, SYNTAXES, Wrong, decoded, execute, mutated, plans, seeds  # noqa: E402  the path comes first
 
 BATCH = 500
+EVERY = 20
+"""With one in so many cases a series goes: each of its instances alone and beside the others."""
 
 
 def say(line: str) -> None:
@@ -39,6 +42,9 @@ def batch(seed: int, numbers: range) -> tuple[int, list[str]]:
         case = mutated(good, seed, number)
         try:
             through += execute(compiled[case.recipe], case) is not None
+            if number % EVERY == 0:
+                of, sent = beside.series(good, seed, number)
+                beside.agree(compiled[of.recipe], of, sent)
         except Wrong as find:
             wrong.append(f"case {number} of seed {seed}: {find}")
         except Exception as error:  # noqa: BLE001  that any other is raised is the find
