@@ -38,7 +38,6 @@ _FIRST_PIXELS = 0x7FE00000
 _FEWEST = 16  # elements in common from which on it pays
 _OTHER = 16  # more than one in so many elements changes at once: that is another series
 _CREDIT, _PRICE = 16, 2  # a layout has to be met twice before one more is learnt, in the long run
-_ITEMS, _WEIGHT = 1_000, 20_000  # beginnings of items, and elements of their layouts, that are remembered
 _PAUSE = 64  # data sets until a thread tries again whose data sets have little in common
 
 
@@ -231,10 +230,9 @@ class Neighbours(threading.local):
 
     def _known(self, bounds: Bounds) -> Shapes:
         """The layouts of items that were met, while they are few."""
-        shapes = self._shapes
-        if shapes.longest != bounds.values or len(shapes.met) > _ITEMS or shapes.weight > _WEIGHT:
-            shapes = self._shapes = Shapes(bounds.values)
-        return shapes
+        of_these = self._shapes.longest == bounds.values
+        self._shapes = self._shapes.kept() if of_these else Shapes(bounds.values)
+        return self._shapes
 
     def _learn(self, dataset: DataSet, bounds: Bounds) -> None:
         """What it has in common with the one before, or with the layout that it nearly has."""

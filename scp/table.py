@@ -66,12 +66,16 @@ class Shape:
     learnt from, counted from that item's start; `count` is how many elements and items a reader finds in it.
     """
 
-    __slots__ = ("_headers", "_unpack", "count", "everywhere", "inside", "nested", "origin", "size", "undefined")
+    __slots__ = (
+        "_headers", "_unpack", "count", "everywhere", "inside", "nested", "origin", "size", "undefined", "written"
+    )  # fmt: skip
 
     def __init__(self, data: memoryview, place: range, item: Item, table: Table, count: int) -> None:
         """Raises ValueError where it is too large to be worth it."""
         self.origin, self.size, self.count = place.start, len(place), count
         self.undefined = item.undefined
+        self.written: dict[object, object] = {}
+        """What readers of the layout make of it, by whose that is."""
         self.nested: Table = {}
         self.inside = self._learn(item.elements, table)
         self.everywhere = (
@@ -166,6 +170,8 @@ class Shapes:
     PAYS: Final = 4  # times that layouts have to be met again before one more is learnt
     CANDIDATES: Final = 4  # layouts remembered for one beginning
     TRIES: Final = 2  # layouts learnt before one of them has to be met again
+    MOST: Final = 1_000  # beginnings of items that are remembered from one data set to the next
+    HEAVIEST: Final = 20_000  # elements and items of the layouts that are
 
     def __init__(self, longest: int) -> None:
         """`longest` is the most bytes of a value that the reader need not look at."""
@@ -175,6 +181,10 @@ class Shapes:
         self.weight = 0
         """Elements and items of the layouts learnt."""
         self._built = self._hits = 0
+
+    def kept(self) -> "Shapes":
+        """These for the next data set, or none where they have become too many."""
+        return self if len(self.met) <= self.MOST and self.weight <= self.HEAVIEST else Shapes(self.longest)
 
     def like(self, met: Met, data: memoryview, at: int, limit: int) -> Shape | None:
         """The layout known of such a beginning that the item has which starts here."""

@@ -12,13 +12,13 @@ from functools import cached_property
 from itertools import chain, compress
 
 from scp import dictionary
-from scp.dataset import Reader, Span
+from scp.dataset import BOUNDS, Reader, Span
 from scp.deidentify import needles
 from scp.deidentify.functions.original import Original
 from scp.deidentify.needles import LONG, SEPARATORS, Kind, Needle, Recent, Roots, Sought
 from scp.deidentify.step import Action, Step
 from scp.outcome import Failure, Outcome
-from scp.table import Element
+from scp.table import Element, Shapes
 
 _TEXTS = frozenset({"AE", "AS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"})
 _CODES = "CS"
@@ -60,7 +60,8 @@ class Guard:
         """As `check`, against what was collected already. What is a date is none of the other things."""
         lower = output.lower()
         bare = lower.translate(None, SEPARATORS)
-        table = _Table(output, start)
+        self._recent.shapes = self._recent.shapes.kept()
+        table = _Table(output, start, self._recent.shapes)
         for dates, wide, written, loose in sought:
             there = [_there(dates, bare), _there(written, lower)]
             if wide and needles.is_wide(lower):
@@ -136,13 +137,14 @@ def _apart(spelling: bytes, kind: Kind, lower: bytes, at: int, stop: int) -> boo
 class _Table:
     """Tells which element of an output holds a place; reads the output where that is asked, which is seldom."""
 
-    def __init__(self, output: bytes, start: int) -> None:
+    def __init__(self, output: bytes, start: int, shapes: Shapes) -> None:
         self._output = output
+        self._shapes = shapes
         self._start = start
 
     @cached_property
     def _read(self) -> tuple[Reader, tuple[Element, ...]]:
-        reader = Reader(memoryview(self._output))
+        reader = Reader(memoryview(self._output), BOUNDS, self._shapes)
         span = Span(len(self._output), 0, explicit=True, delimited=False)
         return reader, reader.table(self._start, span)[0]
 

@@ -7,11 +7,13 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from scp import charset, dictionary
+from scp.dataset import BOUNDS
 from scp.deidentify import profile
 from scp.deidentify.functions.description import PROTOCOL_WORDS
 from scp.deidentify.functions.original import Original
 from scp.deidentify.sent import values
 from scp.deidentify.step import Action, Step
+from scp.table import Shapes
 
 LONG = 6
 """Bytes from which on a needle does not stand anywhere by chance; shorter ones are looked for in texts only."""
@@ -123,6 +125,8 @@ class Recent(threading.local):
     def __init__(self) -> None:
         self.charset = b""
         self.spellings: dict[tuple[Kind, bytes], tuple[Spelling, ...]] = {}
+        self.shapes = Shapes(BOUNDS.values)
+        """The layouts of items in what left."""
 
 
 def collect(kinds: Mapping[int, Kind], original: Original, recent: Recent) -> Needles:

@@ -18,6 +18,7 @@ from scp.deidentify.guard import Guard, guard
 from scp.deidentify.labels import Label
 from scp.deidentify.policy import SHOWING, PixelPolicy
 from scp.deidentify.recipe import Recipe, Rule
+from scp.deidentify.repeated import PrivateSteps
 from scp.deidentify.search import Search
 from scp.deidentify.series import Series, Work
 from scp.deidentify.splice import Splice, Tables
@@ -80,11 +81,9 @@ class Plan:
 
     def __post_init__(self) -> None:
         """Put the decisions into the form they are executed in."""
-        private = {key: step for key, step in self.private.items() if step.action is not Action.REMOVE}
         tables = Tables(
             public={tag: step for tag, step in self.decisions.items() if step.action is not Action.REMOVE},
-            private=private,
-            private_groups=frozenset(group for group, _, _ in private),
+            private=PrivateSteps({key: step for key, step in self.private.items() if step.action is not Action.REMOVE}),
             added=self.added,
             excluded=self.excluded,
         )

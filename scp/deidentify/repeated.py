@@ -5,12 +5,11 @@ such plan and the items go the ordinary way.
 """
 
 from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
 from struct import Struct
 from typing import Final, NamedTuple
 
 from scp.dataset import SHORT_VRS, UNDEFINED
-from scp.deidentify.step import Action, Step
+from scp.deidentify.step import Action, Step, keep
 from scp.table import Element, Item, Shape
 
 ITEM: Final = Struct("<HHI")
@@ -53,25 +52,79 @@ class Sized(NamedTuple):
 Program = tuple[Cut | New | Filled | Sized, ...]
 
 
+class Written(NamedTuple):
+    """A program, and the values that an item has to have for it, by where they stand counted from the item's start."""
+
+    program: Program
+    values: tuple[tuple[int, int, bytes], ...]
+
+    def fits(self, data: memoryview, at: int) -> bool:
+        """Whether the item that starts there has these values."""
+        return all(bytes(data[at + start : at + stop]) == value for start, stop, value in self.values)
+
+
+_ODD_GROUP = 1 << 16
+_CREATORS = range(0x0010, 0x0100)
+_CREATOR = keep(("LO",), None, frozenset())
+
+
+class PrivateSteps:
+    """What becomes of private attributes, by group, creator and the element's last two digits."""
+
+    def __init__(self, steps: Mapping[tuple[int, str, int], Step]) -> None:
+        self.by_place = steps
+        self._groups = frozenset(group for group, _, _ in steps)
+
+    def is_creator(self, tag: int) -> bool:
+        """Whether it names the creator of a block in a group that has any steps."""
+        return tag & _ODD_GROUP != 0 and tag >> 16 in self._groups and tag & 0xFFFF in _CREATORS
+
+    def steps(self, elements: tuple[Element, ...], data: memoryview, at: int = 0) -> dict[int, Step]:
+        """The steps of one level's private elements by tag, with those of the creators they need (PS3.5 7.8.1).
+
+        The elements' places are counted from `at`.
+        """
+        steps: dict[int, Step] = {}
+        if not self._groups:
+            return steps
+        creators: dict[tuple[int, int], tuple[int, str]] = {}
+        for tag, _, _, value, end, _ in elements:
+            if not tag & _ODD_GROUP or tag >> 16 not in self._groups:
+                continue
+            group, number = tag >> 16, tag & 0xFFFF
+            if number in _CREATORS:
+                creator = bytes(data[at + value : at + end]).rstrip(b" \0")
+                creators[group, number] = tag, creator.decode("ascii", "replace")
+            elif block := creators.get((group, number >> 8)):
+                of_creator, creator_text = block
+                if step := self.by_place.get((group, creator_text, number & 0xFF)):
+                    steps[of_creator] = _CREATOR
+                    steps[tag] = step
+        return steps
+
+
 class Unclear(Exception):  # noqa: N818  no error: another way is taken
     """The layout alone does not say what becomes of the item."""
 
 
 class Writer:
-    """Works out programs; `public` and `private_groups` are those of the plan's tables."""
+    """Works out programs; `public` and `private` are those of the plan's tables."""
 
-    def __init__(self, public: Mapping[int, Step], private_groups: AbstractSet[int], data: memoryview) -> None:
+    def __init__(self, public: Mapping[int, Step], private: PrivateSteps, data: memoryview) -> None:
         self._public = public
-        self._private_groups = private_groups
+        self._private = private
         self._data = data
+        self._at = 0
+        self._values: list[tuple[int, int, bytes]] = []
 
-    def program(self, shape: Shape) -> Program | None:
-        """What becomes of an item of explicit VR laid out so; None where that has to be looked at one by one."""
+    def written(self, shape: Shape, at: int) -> Written | None:
+        """What becomes of items of explicit VR laid out as the one at `at`; None where each has to be looked at."""
+        self._at, self._values = at, []
         try:
             whole = self._item(shape, shape.inside, undefined=shape.undefined, at=0, end=shape.size)
         except Unclear:
             return None
-        return _merged(whole, self._data[shape.origin : shape.origin + shape.size])
+        return Written(_merged(whole, self._data[at : at + shape.size]), tuple(self._values))
 
     def _item(
         self, shape: Shape, elements: tuple[Element, ...], *, undefined: bool, at: int, end: int
@@ -86,11 +139,12 @@ class Writer:
 
     def _level(self, shape: Shape, elements: tuple[Element, ...]) -> list[Cut | New | Filled | Sized]:
         out: list[Cut | New | Filled | Sized] = []
+        private = self._private.steps(elements, self._data, self._at)
         for element in elements:
-            tag, vr, start, _, _, stop = element
-            if tag >> 16 in self._private_groups:
-                raise Unclear  # whose it is stands in a value
-            step = self._public.get(tag)
+            tag, vr, start, value, end, stop = element
+            if self._private.is_creator(tag):  # whose the others are stands in its value
+                self._values.append((value, end, bytes(self._data[self._at + value : self._at + end])))
+            step = self._public.get(tag) or private.get(tag)
             if step is None:
                 continue
             if vr in step.untouched:

@@ -7,6 +7,7 @@ from scp import dictionary
 from scp.deidentify.fields import Named
 from scp.deidentify.functions.original import VALUES, Original
 from scp.deidentify.groups import Needle
+from scp.deidentify.repeated import PrivateSteps
 from scp.deidentify.rule import Rule
 from scp.deidentify.splice import Tables
 from scp.deidentify.step import Action, Step
@@ -33,7 +34,7 @@ def tables(of_plan: Tables, searches: Sequence[Search], original: Original) -> T
     texts = [
         (element, _text(element, original)) for element in original.dataset.everywhere() if element.vr in _SEARCHED
     ]
-    public, private = dict(of_plan.public), dict(of_plan.private)
+    public, private = dict(of_plan.public), dict(of_plan.private.by_place)
     for search in searches:
         values = set(_values(search.needles, texts))
         for element, text in texts:
@@ -41,7 +42,7 @@ def tables(of_plan: Tables, searches: Sequence[Search], original: Original) -> T
                 _decide(element, search, public)
                 for key in [key for key in private if (key[0], key[2]) == (element.tag >> 16, element.tag & 0xFF)]:
                     del private[key]
-    return replace(of_plan, public=public, private=private)
+    return replace(of_plan, public=public, private=PrivateSteps(private))
 
 
 def _decide(element: Element, search: Search, public: dict[int, Step]) -> None:

@@ -27,8 +27,6 @@ from scp.table import Element
 
 _CHARACTER_SET = 0x00080005
 _OVERLAYS = range(0x60000000, 0x61000000)
-_CREATORS = range(0x0010, 0x0100)
-_ODD_GROUP = 1 << 16
 _LAST = 1 << 32
 _STRUCTURED = frozenset({"SQ", "UN"})
 
@@ -196,10 +194,7 @@ class _Making:
 
     def _decides(self, tag: int) -> bool:
         """Whether what stands there decides what becomes of others, beyond what functions ask for."""
-        group, number = tag >> 16, tag & 0xFFFF
-        if tag & _ODD_GROUP and number in _CREATORS:
-            return group in self._work.tables.private_groups
-        return tag == _CHARACTER_SET or tag in _OVERLAYS
+        return self._work.tables.private.is_creator(tag) or tag == _CHARACTER_SET or tag in _OVERLAYS
 
     def _asks_for_pixels(self) -> bool:
         terms = (term for one in self._work.policy.rulings for line in one.label.criteria for term in line.terms)
@@ -221,7 +216,7 @@ class _Making:
         splice = Splice(tables, original, dataset)
         last = self._met.tail[0][0] if self._met.tail else _LAST
         elements = dataset.elements[: bisect_left(dataset.elements, (last,))]
-        private = splice.private(elements) if tables.private_groups else {}
+        private = tables.private.steps(elements, dataset.data)
         sent = {one.tag: one for one in elements}
         for tag in sorted(sent.keys() | {tag for tag in tables.added if tag < last}):
             step, added = tables.public.get(tag) or private.get(tag), tag in tables.added

@@ -13,8 +13,20 @@ from typing import NamedTuple
 from scp import dictionary
 from scp.dataset import UNDEFINED, DataSet, read_unknown
 from scp.deidentify.functions.original import Original, Rewrite
-from scp.deidentify.repeated import ITEM, ITEM_END, SEQUENCE_END, Cut, Filled, New, Program, Writer, header
-from scp.deidentify.step import Action, Step, keep
+from scp.deidentify.repeated import (
+    ITEM,
+    ITEM_END,
+    SEQUENCE_END,
+    Cut,
+    Filled,
+    New,
+    PrivateSteps,
+    Program,
+    Writer,
+    Written,
+    header,
+)
+from scp.deidentify.step import Action, Step
 from scp.instance import Part
 from scp.outcome import Failure, Outcome
 from scp.table import Element, Item, Shape, find
@@ -23,9 +35,6 @@ _PIXEL_REPRESENTATION = 0x00280103
 _PIXELS: Mapping[int, str] = {0x7FE00008: "OF", 0x7FE00009: "OD", 0x7FE00010: "OW"}
 _FIRST_PIXELS, _LAST_PIXELS = min(_PIXELS), max(_PIXELS)
 _ZERO_PADDED = frozenset({"UI", "OB", "UN"})
-_ODD_GROUP = 1 << 16
-_CREATORS = range(0x0010, 0x0100)
-_CREATOR = keep(("LO",), None, frozenset())
 _REMEMBERED = 4
 _LONG = 256
 """Bytes of a private value from which on it is cheaper to remember than to take apart again."""
@@ -56,11 +65,12 @@ class Tables:
     """A plan's decisions in the form they are executed in: only what stays is in `public`."""
 
     public: Mapping[int, Step]
-    private: Mapping[tuple[int, str, int], Step]
-    private_groups: frozenset[int]
+    private: PrivateSteps
     added: Mapping[int, Step]
     excluded: frozenset[str]
     rewritten: Rewritten = field(default_factory=Rewritten, repr=False, compare=False)
+    mark: object = field(default_factory=object, init=False, repr=False, compare=False)
+    """These and no others, also where they were made from others: what layouts of items remember programs by."""
 
 
 class Parts(NamedTuple):
@@ -74,15 +84,14 @@ class Parts(NamedTuple):
 class Splice:
     """The work on one instance: on all of it, or on the part in front of or behind its pixel data."""
 
-    __slots__ = ("_data", "_dataset", "_programs", "_tables", "_writer", "original")
+    __slots__ = ("_data", "_dataset", "_tables", "_writer", "original")
 
     def __init__(self, tables: Tables, original: Original, dataset: DataSet | None = None) -> None:
         self._tables = tables
         self.original = original
         self._dataset = dataset or original.dataset
         self._data = self._dataset.data
-        self._writer = Writer(tables.public, tables.private_groups, self._data)
-        self._programs: dict[Shape, Program | None] = {}
+        self._writer = Writer(tables.public, tables.private, self._data)
 
     def behind(self, dataset: DataSet) -> "Splice":
         """The same work on what stands behind the pixel data."""
@@ -122,7 +131,7 @@ class Splice:
         """What stays of the elements of one level of nesting, in order."""
         out: list[Part] = []
         data, explicit, public = self._data, within.explicit, self._tables.public
-        private = self.private(elements) if self._tables.private_groups else {}
+        private = self._tables.private.steps(elements, data)
         start = stop = 0
         for element in elements:
             tag, vr, at, _, _, end = element
@@ -143,25 +152,6 @@ class Splice:
         if stop:
             out.append(data[start:stop])
         return out
-
-    def private(self, elements: tuple[Element, ...]) -> dict[int, Step]:
-        """The steps of this level's private elements by tag, with those of the creators they need (PS3.5 7.8.1)."""
-        steps: dict[int, Step] = {}
-        creators: dict[tuple[int, int], tuple[int, str]] = {}
-        groups = self._tables.private_groups
-        for tag, _, _, value, end, _ in elements:
-            if not tag & _ODD_GROUP or tag >> 16 not in groups:
-                continue
-            group, number = tag >> 16, tag & 0xFFFF
-            if number in _CREATORS:
-                creator = bytes(self._data[value:end]).rstrip(b" \0")
-                creators[group, number] = tag, creator.decode("ascii", "replace")
-            elif block := creators.get((group, number >> 8)):
-                of_creator, creator_text = block
-                if step := self._tables.private.get((group, creator_text, number & 0xFF)):
-                    steps[of_creator] = _CREATOR
-                    steps[tag] = step
-        return steps
 
     def added(self, tag: int, step: Step) -> list[Part]:
         """A top-level element that is written whether it was sent or not; nothing where there is no value for it."""
@@ -233,14 +223,23 @@ class Splice:
 
     def _item(self, item: Item, inside: DataSet) -> list[Part]:
         if (shape := item.shape) is not None:
-            if shape not in self._programs:
-                self._programs[shape] = self._writer.program(shape)
-            if program := self._programs[shape]:
-                return self._repeated(program, item.start)
+            written = self._known(shape, item.start)
+            if written and written.fits(self._data, item.start):
+                return self._repeated(written.program, item.start)
         parts = self._level(item.elements, inside)
         if item.undefined:
             return [ITEM.pack(0xFFFE, 0xE000, UNDEFINED), *parts, ITEM_END]
         return [ITEM.pack(0xFFFE, 0xE000, sum(map(len, parts))), *parts]
+
+    def _known(self, shape: Shape, at: int) -> Written | None:
+        """What becomes of items of this layout, of which one is at `at`."""
+        mark = self._tables.mark
+        if mark not in shape.written:
+            if len(shape.written) >= _REMEMBERED:
+                shape.written.clear()
+            shape.written[mark] = self._writer.written(shape, at)
+        known = shape.written[mark]
+        return known if isinstance(known, Written) else None
 
     def _repeated(self, program: Program, at: int) -> list[Part]:
         """One more of items that are laid out alike; it starts at `at`."""

@@ -14,10 +14,11 @@ from walker import SUBJECT, Case, Wrong
 
 from scp.alike import Alike, Neighbours
 from scp.dataset import LONG_VRS, DataSet, read
+from scp.deidentify.functions.tokens import is_uid
 from scp.deidentify.plan import Plan
 from scp.deidentify.values import TEXT_VRS
 from scp.instance import Arrival, Instance, Peer, Subject
-from scp.outcome import Failure
+from scp.outcome import Failure, Outcome
 
 LENGTH = 12
 OTHER = Subject("Zz9Other10", "1111111111", b"\x08" * 32)
@@ -85,6 +86,8 @@ def _end(plan: Plan, case: Case, one: Sent, neighbours: Neighbours | None) -> tu
         reader = neighbours.read if neighbours else read
         dataset = reader(one.data, explicit=True)
         uid, sop_class = dataset.text(UID), dataset.text(CLASS)
+        if not is_uid(uid) or not is_uid(sop_class):
+            raise Failure(Outcome.MISMATCHED, "intake compares it with the command")
         arrival = Arrival(PEER, sop_class, uid, sop_class, case.syntax, one.data)
         made = plan.apply(Instance(arrival, dataset), one.subject)
     except Failure as failure:

@@ -24,8 +24,8 @@ from scp.outcome import Failure, Outcome
 
 sys.path.append(str(Path(__file__).parents[1] / "fuzz"))
 sys.path.append(str(Path(__file__).parents[1] / "dialogues"))
-import beside  # noqa: E402  the path comes first
-from walker import plans, seeds  # noqa: E402
+import beside
+from walker import plans, seeds
 
 SUBJECT = Subject("Pq7kLm20Xy", "4820117365", b"\x07" * 32)
 PEER = Peer("MODALITY", "CLOAKROOM", "192.0.2.7")
@@ -205,11 +205,11 @@ def refused(plan: Plan, dataset: DataSet, data: bytes) -> Outcome | None:
     ("changing", "said"),
     [
         (lambda n: explicit(0x00280301, "CS", "YES" if n == 7 else f"N{n}"), Outcome.BURNED_IN),
-        (lambda n: explicit(0x00080008, "CS", "ORIGINAL\\PRIMARY\\SCREEN SAVE" if n == 7 else f"ORIGINAL\\PRIMARY\\M{n}"),
+        (lambda n: explicit(0x00080008, "CS", "ORIGINAL\\PRIMARY\\" + ("SCREEN SAVE" if n == 7 else f"M{n}")),
          Outcome.PIXELS_WITHHELD),
         (lambda n: explicit(0x00080005, "CS", "ISO_IR 999" if n == 7 else f"ISO_IR 10{n % 2}"), None),
         (lambda n: explicit(0x00181030, "LO", b"\0\x01\x02axial" if n == 7 else f"axial {n}"), None),
-        (lambda n: explicit(0x60000102, "US", b"\1\0" if n == 7 else bytes(2)) + explicit(0x60000103, "US", bytes([n, 0])),
+        (lambda n: explicit(0x60000102, "US", bytes([n == 7, 0])) + explicit(0x60000103, "US", bytes([n, 0])),
          Outcome.NOT_DEIDENTIFIED),
     ],
     ids=["burned in", "image type", "character set", "binary in a text", "overlay in the pixels"],

@@ -13,6 +13,7 @@ from scp.alike import Alike, Neighbours
 from scp.bounds import Bounds, Excess
 from scp.dataset import DataSet, read
 from scp.outcome import Failure, Outcome
+from scp.table import Shapes
 
 NUMBER, POSITION, COMMENTS, FRAMES = 0x00200013, 0x00200032, 0x00204000, 0x00280008
 MORE = [explicit(0x00180000 | number, "LO", f"always {number}") for number in range(0x1000, 0x1030, 2)]
@@ -160,13 +161,13 @@ def test_the_items_of_one_are_laid_out_as_those_of_the_one_before() -> None:
 
 
 def test_layouts_of_items_are_given_up_when_they_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alike, "_ITEMS", 8)
+    monkeypatch.setattr(Shapes, "MOST", 8)
     neighbours = Neighbours()
     for number in range(40):
         item = explicit(0x00081155 + 0x10000 * number, "UI", "1.2.3")
         neighbours.read(image(sequence(0x00082112, item)), explicit=True)
         assert len(neighbours._shapes.met) <= 9
-    monkeypatch.setattr(alike, "_WEIGHT", -1)
+    monkeypatch.setattr(Shapes, "HEAVIEST", -1)
     before = neighbours._shapes
     neighbours.read(image(), explicit=True)
     assert neighbours._shapes is not before
