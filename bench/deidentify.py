@@ -233,8 +233,8 @@ def _memory(found: list[float], count: int) -> str:
     return f"Resident MiB, after each tenth of {count:,} instances under `mip`: {marks}; grown by {grown:.1f}.\n"
 
 
-_METHOD = """CPU time of one thread, no network, no disk, medians over instances of one series, one after the other as a PACS
-sends them. Cloakroom: the table of the received bytes, the plan with the residual guard, and SHA-256 of what leaves;
-"each alone" is the same for instances of which none knows of the one before. deid: its own executor with the same recipe,
-less the lines that it cannot do, reading and writing by pydicom included; its functions are constants.
+_METHOD = """CPU time of one thread, no network, no disk, medians over instances of one series, one after the other as a
+PACS sends them. Cloakroom: the table of the received bytes, the plan with the guard, and SHA-256 of what leaves;
+"each alone" is the same for instances of which none knows of the one before. deid: its own executor with the same
+recipe, less the lines that it cannot do, reading and writing by pydicom included; its functions are constants.
 """

@@ -19,6 +19,7 @@ LONG = 6
 """Bytes from which on a needle does not stand anywhere by chance; shorter ones are looked for in texts only."""
 SHORTEST = 3
 _LETTERS_IN_ASCII = 2  # "Li" says nothing alone; two ideographs are a name
+_WRITTEN_DATE = len("2024.02.15")  # behind it comes the time, which many frames have their own of
 _DATE = re.compile(r"(\d{4})[.]?(\d\d)[.]?(\d\d)")
 _UID_ROOT = 20
 _NOT_ASCII = re.compile(rb"[^\0-\x7f]+")
@@ -146,7 +147,8 @@ def spelled(
     found: Needles = {}
     seen: dict[tuple[Kind, bytes], tuple[Spelling, ...]] = {}
     for tag, value in sent:
-        key = kinds[tag], value
+        kind = kinds[tag]
+        key = kind, value.strip()[:_WRITTEN_DATE] if kind is Kind.DATE and b"\\" not in value else value
         if key in seen:
             continue
         spellings = known.get(key)
@@ -156,9 +158,9 @@ def spelled(
         for written, loose in spellings:
             if tag in _STATIONS and written in makes[loose]:
                 continue
-            before = found.get((written, key[0]))
+            before = found.get((written, kind))
             if before is None or (loose and not before.loose):  # it finds all of it
-                found[written, key[0]] = Needle(tag, key[0], loose)
+                found[written, kind] = Needle(tag, kind, loose)
     if recent:
         recent.charset, recent.spellings = characters, seen
     return found

@@ -87,7 +87,7 @@ def _end(plan: Plan, case: Case, one: Sent, neighbours: Neighbours | None) -> tu
         dataset = reader(one.data, explicit=True)
         uid, sop_class = dataset.text(UID), dataset.text(CLASS)
         if not is_uid(uid) or not is_uid(sop_class):
-            raise Failure(Outcome.MISMATCHED, "intake compares it with the command")
+            return Outcome.MISMATCHED, dataset  # intake compares them with the command
         arrival = Arrival(PEER, sop_class, uid, sop_class, case.syntax, one.data)
         made = plan.apply(Instance(arrival, dataset), one.subject)
     except Failure as failure:

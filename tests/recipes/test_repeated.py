@@ -1,11 +1,14 @@
 """Items laid out alike leave as they would one by one, whatever the recipe does with what is in them."""
 
+from dataclasses import replace
+
 import pytest
 from encoded import explicit, image, instance, sequence
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from repeating import OWN, Branch, Leaf, one_by_one, repeated, values_from, written
 
+from scp.alike import Neighbours
 from scp.deidentify import splice
 from scp.deidentify.compile import Policy
 from scp.deidentify.compile import compile as compile_plan
@@ -70,13 +73,14 @@ def test_whatever_the_rules_are(lines, plan_of, subject, data, seed):
 def test_of_items_that_stay_whole_one_slice_each_is_left(plan_of, subject, monkeypatch):
     plan = plan_of(f"{ALL}\nKEEP PatientComments")
     programs = []
-    work_out = splice.Writer.program
+    work_out = splice.Writer.written
 
-    def program(writer, shape):
-        programs.append(work_out(writer, shape))
-        return programs[-1]
+    def noted(writer, shape, at):
+        found = work_out(writer, shape, at)
+        programs.append(found.program)
+        return found
 
-    monkeypatch.setattr(splice.Writer, "program", program)
+    monkeypatch.setattr(splice.Writer, "written", noted)
     random = values_from(3)
     data = sequence(OWN, *(written(FRAME, random) for _ in range(20)))
     quickly, slowly = both(plan, subject, data)
@@ -84,7 +88,30 @@ def test_of_items_that_stay_whole_one_slice_each_is_left(plan_of, subject, monke
     assert len(programs[-1]) == 1
 
 
-def test_private_elements_are_looked_at_one_by_one(plan_of, subject):
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(several=st.lists(st.tuples(repeated(), st.integers(0, 30)), min_size=2, max_size=5))
+def test_layouts_that_are_kept_from_others_make_the_same_of_them(subject, several):
+    """Elsewhere in another data set, where other bytes stand in the place that the layout was learnt from."""
+    plan = PLANS.setdefault("mip", compile_plan(load("mip"), Policy({})))
+    other = PLANS.setdefault("basic", compile_plan(load("basic"), Policy({})))
+    neighbours = Neighbours()
+    for data, room in several:
+        sent = instance(image(data, explicit(0x00081030, "LO", "x" * room)))
+        try:
+            dataset = neighbours.read(sent.arrival.data, explicit=True)
+        except Failure:
+            continue
+        for each in (plan, other):
+            ends = []
+            for one in (dataset, sent.dataset):
+                try:
+                    ends.append(b"".join(each.apply(replace(sent, dataset=one), subject).parts))
+                except Failure as failure:
+                    ends.append((failure.outcome, failure.why))
+            assert ends[0] == ends[1]
+
+
+def test_private_elements_are_taken_by_what_their_creator_is(plan_of, subject):
     plan = plan_of('REMOVE ALL\nKEEP PerFrameFunctionalGroupsSequence\nKEEP (0019,"SIEMENS MR HEADER",0C)')
 
     def item(creator, value):
