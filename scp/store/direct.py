@@ -13,7 +13,8 @@ from itertools import cycle
 from scp.instance import Part
 from scp.store.files import BEHIND, Temporary, answerable
 
-_PIECE = 1 << 20  # a multiple of any disk's block, as O_DIRECT wants it of address, offset and length
+_PIECE = 1 << 20
+_BLOCK = 1 << 16  # a multiple of any disk's own, as O_DIRECT wants it of address, offset and length
 _BUFFERS = 3  # one that is filled, one that is written, one that waits
 
 
@@ -25,7 +26,8 @@ class Growing(Temporary):
     """
 
     def __init__(self, folder: int) -> None:
-        buffers = [memoryview(mmap.mmap(-1, _PIECE)) for _ in range(_BUFFERS)]  # each begins with a page
+        own = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+        buffers = [memoryview(mmap.mmap(-1, _PIECE, own)) for _ in range(_BUFFERS)]  # each begins with a page
         super().__init__(folder)
         self._buffers = cycle(buffers)
         self._buffer, self._filled = next(self._buffers), 0
@@ -54,8 +56,10 @@ class Growing(Temporary):
         """Return when all that was given is written; raises what failed of it."""
         while self._writing:
             self._writing.popleft().result()
+        whole = self._filled - self._filled % _BLOCK
+        self._put(self._buffer[:whole])
         self._past_the_cache(on=False)
-        self._put(self._buffer[: self._filled])
+        self._put(self._buffer[whole : self._filled])
         self._filled = 0
 
     def read(self, start: int, end: int) -> Iterator[bytes]:

@@ -15,7 +15,7 @@ from running import wait
 from scp.outcome import Failure, Outcome
 from scp.store import direct, files
 
-PIECE = 4096
+PIECE, BLOCK = 1 << 14, 1 << 12
 CONTENT = os.urandom(5 * PIECE + 77)
 DIGEST = hashlib.sha256(CONTENT).digest()
 SIZES = st.sampled_from([0, 1, 511, 512, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE, 7 * PIECE + 5])
@@ -24,8 +24,9 @@ each_example_alike = settings(suppress_health_check=[HealthCheck.function_scoped
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    """The smallest pieces that O_DIRECT takes everywhere."""
+    """Pieces and blocks as small as O_DIRECT takes them on nearly all disks."""
     monkeypatch.setattr(direct, "_PIECE", PIECE)
+    monkeypatch.setattr(direct, "_BLOCK", BLOCK)
 
 
 @pytest.fixture
@@ -110,7 +111,7 @@ def test_only_whole_pieces_at_their_places_go_past_the_cache(folder, tmp_path, m
 
     def look(_nth, real, descriptor, parts):
         address = ctypes.addressof(ctypes.c_char.from_buffer(parts[0]))
-        aligned.append((address % PIECE, os.lseek(descriptor, 0, os.SEEK_CUR) % PIECE))
+        aligned.append((address % BLOCK, os.lseek(descriptor, 0, os.SEEK_CUR) % PIECE))
         return real(descriptor, parts)
 
     calls = watched(monkeypatch, look)
@@ -121,6 +122,19 @@ def test_only_whole_pieces_at_their_places_go_past_the_cache(folder, tmp_path, m
     assert calls == [(knows_it(folder), PIECE)] * 5 + [(False, 77)]
     assert aligned == [(0, 0)] * 6
     assert (tmp_path / "a.dcm").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("blocks", [1, 3])
+@pytest.mark.parametrize("rest", [0, 1, BLOCK - 1])
+def test_of_the_last_bytes_only_less_than_a_block_goes_through_the_cache(folder, tmp_path, monkeypatch, blocks, rest):
+    content = CONTENT[: PIECE + blocks * BLOCK + rest]
+    calls = watched(monkeypatch)
+    with direct.growing(folder) as file:
+        file.write(content)
+        files.place(folder, "a.dcm", file, b"")
+    past = knows_it(folder)
+    assert calls == [(past, PIECE), (past, blocks * BLOCK), (False, rest)][: 2 + bool(rest)]
+    assert (tmp_path / "a.dcm").read_bytes() == content
 
 
 def test_the_file_is_synced_once_all_of_it_is_written(folder, monkeypatch):
