@@ -304,3 +304,16 @@ def test_without_memory_for_its_buffers_there_is_no_file(folder, monkeypatch):
         raise AssertionError("there is none")
     assert caught.value.outcome is Outcome.OUT_OF_RESOURCES
     assert os.listdir(folder) == []
+
+
+def test_without_a_thread_for_it_nothing_is_left(folder, monkeypatch):
+    def none(_thread):
+        raise RuntimeError("can't start new thread")
+
+    with direct.growing(folder) as file:
+        file.write(CONTENT[: PIECE - 1])
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", none)
+            with pytest.raises(RuntimeError):
+                file.write(b"!")
+    assert os.listdir(folder) == []
