@@ -10,7 +10,8 @@ from scp.bounds import Bounds
 from scp.instance import DeidentifiedHead, DeidentifiedInstance, Instance, Part
 from scp.outcome import Failure
 from scp.pixels import behind, too_long
-from scp.store.files import Temporary, answerable
+from scp.store.direct import Growing
+from scp.store.files import answerable
 
 _ROOM_STEP = 64 << 20  # bytes between two looks at the room that is left
 _PART = 1 << 20
@@ -53,7 +54,7 @@ class Arriving:
     `original` gives it all back, for the quarantine.
     """
 
-    def __init__(self, instance: Instance, head: DeidentifiedHead, file: Temporary, seen: Hash, bounds: Bounds) -> None:
+    def __init__(self, instance: Instance, head: DeidentifiedHead, file: Growing, seen: Hash, bounds: Bounds) -> None:
         self._data = instance.arrival.data
         self._dataset = instance.dataset
         self._head = head
@@ -70,7 +71,7 @@ class Arriving:
         """Write the file while it comes, to its last byte but not yet durably.
 
         `look` is called every 64 MiB and raises when there is no room. Raises Failure, and Broken when the association
-        ends. What comes next is pulled while what came before is hashed and written, which takes as long.
+        ends. What comes next is pulled while what came before is hashed, and what came before that is written.
         """
         self._write(*self._head.parts)
         self._start = self._end = self._file.size
@@ -82,6 +83,8 @@ class Arriving:
         self._head.pixels.finish()
         followers = behind(self._behind, self._head.pixels, explicit=self._dataset.explicit)
         self._write(*self._head.behind(followers))
+        with answerable("the instance's file"):
+            self._file.settle()
         return self._head.finish(self._written.digest(), self._file.size)
 
     def original(self) -> Iterator[Part]:

@@ -102,7 +102,7 @@ class Intake:
         Whether the original is known is asked then; the rules are asked again while it grows. An original that fails
         here is sealed before the temporary that holds its pixels is gone.
         """
-        with self.staging.arriving() as file:
+        with self.staging.growing() as file:
             seen = self.linkage.fingerprinting()
             arriving = Arriving(instance, head, file, seen, self.bounds)
             try:

@@ -15,12 +15,12 @@ from scp.outcome import Failure, Outcome
 FILE_MODE = 0o640  # readable by the group (the Data Factory's), never by the world
 FOLDER_MODE = 0o750
 TEMPORARY = ".tmp-"
+BEHIND = 8 << 20  # bytes that are let gather in the page cache before the disk begins with them
 
 _COUNT = itertools.count()
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 _MANY = 512  # buffers a writev takes at once, below IOV_MAX
 _PIECE = 1 << 20
-_BEHIND = 8 << 20
 
 
 @contextmanager
@@ -53,18 +53,18 @@ class Temporary:
         while start < len(rest):
             written = os.writev(self._descriptor, rest[start : start + _MANY])
             self.size += written
-            if self.size - self._begun > _BEHIND:
-                self._begin_writing()
+            if self.size - self._begun > BEHIND:
+                self._begin_writing(self.size)
             while start < len(rest) and written >= len(rest[start]):
                 written -= len(rest[start])
                 start += 1
             if written:
                 rest[start] = rest[start][written:]
 
-    def _begin_writing(self) -> None:
+    def _begin_writing(self, end: int) -> None:
         """Let the disk begin with what is there, so that the fsync at the end has little left to wait for."""
-        os.posix_fadvise(self._descriptor, self._begun, self.size - self._begun, os.POSIX_FADV_DONTNEED)
-        self._begun = self.size
+        os.posix_fadvise(self._descriptor, self._begun, end - self._begun, os.POSIX_FADV_DONTNEED)
+        self._begun = end
 
     def read(self, start: int, end: int) -> Iterator[bytes]:
         """What was written from `start` to `end`, in pieces; raises OSError where the disk does not give it back."""

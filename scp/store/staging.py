@@ -6,16 +6,20 @@ are the kernel's, so a process that dies holds none.
 
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
+from scp.store.direct import Growing, growing
 from scp.store.files import FOLDER_MODE, TEMPORARY, Temporary, answerable, make_folder, sync_folder, temporary
 from scp.store.grouped import GroupedSync
 
 MARK = ".node"
 """Whose export folder it is (scp/store/belonging.py)."""
 LOCK = ".publishing"
+
+_Made = TypeVar("_Made", bound=Temporary)
 
 
 class Staging:
@@ -42,13 +46,25 @@ class Staging:
         It belongs to no visit's folder yet: no delivery is opened for what turns out to be known already, and no lock
         is held for as long as a slow sender likes.
         """
+        with self._in_root(temporary) as file:
+            yield file
+
+    @contextmanager
+    def growing(self) -> Iterator[Growing]:
+        """The same for a large one, that a thread of its own writes."""
+        with self._in_root(growing) as file:
+            yield file
+
+    @contextmanager
+    def _in_root(self, opened: Callable[[int], AbstractContextManager[_Made]]) -> Iterator[_Made]:
         with answerable("the staging folder"):
             descriptor = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            with temporary(descriptor) as file:
+            with opened(descriptor) as file:
                 yield file
         finally:
-            os.close(descriptor)
+            with answerable("the staging folder"):
+                os.close(descriptor)
 
     @contextmanager
     def adding(self, folder: str) -> Iterator[int]:
@@ -59,7 +75,8 @@ class Staging:
             fcntl.flock(descriptor, fcntl.LOCK_SH)
             yield descriptor
         finally:
-            os.close(descriptor)
+            with answerable("the visit's staging folder"):
+                os.close(descriptor)
 
     @contextmanager
     def publishing(self, folder: str) -> Iterator[int | None]:

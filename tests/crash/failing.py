@@ -1,4 +1,4 @@
-"""Calls of the operating system that fail, the k-th of this thread; and a small disk that can be full."""
+"""Calls of the operating system that fail, the k-th of a walk; and a small disk that can be full."""
 
 import errno
 import os
@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 CALLS = ("open", "writev", "fsync", "link", "unlink", "fchmod", "close", "mkdir", "fstat", "pread", "posix_fadvise")
+HELPERS = ("arriving", "writing")  # of a walk whose pixels are still coming
 ERRORS = (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENOMEM)
 
 
 class Failing:
-    """Counts what a thread asks of the operating system, and lets the k-th fail; 0 lets none fail."""
+    """Counts what a thread and its helpers ask of the operating system, and lets the k-th fail; 0 lets none fail."""
 
     def __init__(self, kth: int, number: int) -> None:
         self.kth, self.number = kth, number
@@ -25,7 +26,7 @@ class Failing:
 
     def _around(self, name, real, thread):
         def call(*args, **options):
-            if threading.get_ident() != thread:
+            if threading.get_ident() != thread and not threading.current_thread().name.startswith(HELPERS):
                 return real(*args, **options)
             self.asked.append(name)
             if len(self.asked) == self.kth:
@@ -39,7 +40,7 @@ class Failing:
 
 @contextmanager
 def failing(kth: int, number: int = errno.EIO):
-    """The calls of this thread, for a while."""
+    """The calls of this thread and its helpers, for a while."""
     failing, thread = Failing(kth, number), threading.get_ident()
     before = {name: getattr(os, name) for name in CALLS}
     for name, real in before.items():

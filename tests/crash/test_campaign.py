@@ -14,6 +14,7 @@ from power import Disk
 from scp import faults
 from scp.outcome import Outcome
 from scp.state import State
+from scp.store import direct
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -52,6 +53,16 @@ def test_power_cuts_find_nothing():
     said = []
     assert campaign.cut(4, seed=3, told=said.append) == []
     assert said[-1].startswith("4 cuts")
+
+
+def small_pieces():
+    """Of the few bytes of such an instance most then go past the page cache."""
+    direct._PIECE = 512
+
+
+def test_kills_and_power_cuts_find_nothing_past_the_page_cache():
+    assert campaign.killed(20, seed=5, bug=small_pieces, told=silent) == []
+    assert campaign.cut(2, seed=5, bug=small_pieces, told=silent) == []
 
 
 @pytest.mark.parametrize("after", [0.01, 0.03, 0.05, 0.08, 0.12])

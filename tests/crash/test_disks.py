@@ -21,7 +21,7 @@ from scp.db import engine
 from scp.db.index import Index
 from scp.outcome import Failure, Outcome
 from scp.retrieve.send import SendError, send
-from scp.store import keys
+from scp.store import direct, keys
 from scp.verify import Kind
 
 KEPT = (Outcome.STORED, Outcome.UNCHANGED)
@@ -53,7 +53,8 @@ def _calm():
 
 @pytest.mark.parametrize("number", ERRORS, ids=errno.errorcode.get)
 @pytest.mark.parametrize("kind", [0, 5, 7, 9], ids=["small", "unknown", "streamed", "sealed"])
-def test_each_call_that_fails_in_its_turn(house, intake, kind, number):
+def test_each_call_that_fails_in_its_turn(house, intake, kind, number, monkeypatch):
+    monkeypatch.setattr(direct, "_PIECE", 512)  # so that what streams is written by its thread
     intake.take(instance(1))  # what is made once is made
     kth, answers = 0, {1: Outcome.STORED.status}
     while True:
@@ -213,6 +214,25 @@ def test_a_full_disk_closes_admission_and_opens_it_again(node):
     wait(node.ready, "it is ready again")
     assert push(node, unlike(2)) == [0]
     assert node.command("verify").returncode == 0
+
+
+def test_a_disk_in_memory_takes_large_instances_until_one_fills_it(tmp_path):
+    limits = {"limits__stream_bytes": 1 << 16}
+    with small_disk(tmp_path / "small", "12m") as disk:
+        node = Node(tmp_path, export=disk / "export", min_free_bytes=1, visit_quiet_seconds=3600, **limits)
+        node.export = disk / "export"
+        node.start()
+        try:
+            large = [unlike(number) for number in range(1, 4)]
+            for number, image in enumerate(large):
+                image.Rows, image.Columns = 2048, 1024 + 3 * number
+                image.PixelData = bytes([number]) * (image.Rows * image.Columns * 2)
+            assert push(node, *large) == [0, 0, 0xA700]
+            assert list(node.export.rglob(".tmp-*")) == []
+            assert node.metric('cloakroom_instances_total{outcome="stored"}') == 2
+            assert node.command("verify").returncode == 0
+        finally:
+            assert node.stop() == 0
 
 
 def test_a_disk_that_is_full_to_the_last_byte(tmp_path):

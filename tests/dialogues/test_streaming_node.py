@@ -3,6 +3,7 @@
 import hashlib
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -111,6 +112,35 @@ def test_two_hundred_megabytes_take_no_memory(running: Node) -> None:
     push.line.sock.close()
     (file,) = running.published(1)
     assert file.stat().st_size > 200 * MIB
+
+
+def belongings(pid: int) -> tuple[int, int]:
+    """How many threads and descriptors a process has."""
+    return len(list(Path(f"/proc/{pid}/task").iterdir())), len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def settled(pid: int) -> tuple[int, int] | None:
+    """The same, once it has been the same for a while."""
+    before = belongings(pid)
+    time.sleep(0.3)
+    return before if belongings(pid) == before else None
+
+
+def test_one_that_is_broken_off_leaves_no_thread_and_no_descriptor(running: Node) -> None:
+    (worker,) = running.workers()
+    after: list[tuple[int, int]] = []
+    for seed in range(4):
+        push = Push(running, frames=32, seed=seed)
+        push.send(16 + seed)
+        wait(lambda: arriving(running), "the pixels arrive")
+        wait(lambda: belongings(worker)[0] >= 4, "two helpers are beside the association and the worker's own thread")
+        push.line.sock.close()
+        wait(lambda: running.metric("cloakroom_associations_open") == 0, "the association is over")
+        after.append(wait(lambda: settled(worker), "what it leaves is settled"))
+        assert arriving(running) == []
+    assert after == after[:1] * 4
+    assert after[0][0] < 4
+    assert running.workers() == [worker]
 
 
 def test_what_fails_is_sealed_without_being_in_memory(running: Node) -> None:

@@ -155,7 +155,7 @@ def test_what_is_written_is_read_back_and_gone_unless_it_is_placed(folder, tmp_p
 
 def test_the_disk_is_told_of_each_byte_once_while_a_file_grows(folder, monkeypatch):
     told = []
-    monkeypatch.setattr(files, "_BEHIND", 10)
+    monkeypatch.setattr(files, "BEHIND", 10)
     monkeypatch.setattr(files.os, "posix_fadvise", lambda _file, at, size, _advice: told.append((at, size)))
     with files.temporary(folder) as file:
         for _ in range(5):

@@ -24,7 +24,7 @@ from scp.db.linkage import Linkage
 from scp.instance import Broken, DeidentifiedHead, Instance, Rest, Subject
 from scp.intake import Intake, examine
 from scp.outcome import Failure, Outcome
-from scp.store import files
+from scp.store import direct, files
 from scp.store.quarantine import Quarantine
 from scp.store.staging import Staging
 
@@ -42,6 +42,7 @@ NUMBERS = count(1)
 def small(monkeypatch):
     """Parts so small that each data set has several; the real ones are tried with a real node."""
     monkeypatch.setattr(arriving, "_PART", 16)
+    monkeypatch.setattr(direct, "_PIECE", 16)
 
 
 @pytest.fixture
