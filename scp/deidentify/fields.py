@@ -76,6 +76,14 @@ def parse(text: str) -> Field:
     return _keyword(text)
 
 
+def attribute(field: Field) -> Field:
+    """The attribute itself that stands in one place inside of sequences; any other field as it is."""
+    if not isinstance(field, Inside):
+        return field
+    tag = field.tags[-1]
+    return Named(dictionary.find(tag) or Attribute(tag, "", ("UN",)))
+
+
 def _private(match: re.Match[str]) -> Private:
     group, creator, element = int(match[2], 16), match[3], int(match[4], 16)
     if bool(match[1]) != bool(match[5]) or not group & 1:

@@ -16,6 +16,8 @@ from scp.deidentify.functions.original import Original
 from scp.deidentify.functions.tokens import is_uid, uid
 from scp.deidentify.guard import Guard, guard
 from scp.deidentify.labels import Label
+from scp.deidentify.placed import Placed
+from scp.deidentify.places import Places
 from scp.deidentify.policy import SHOWING, PixelPolicy
 from scp.deidentify.recipe import Recipe, Rule
 from scp.deidentify.search import Search
@@ -69,6 +71,7 @@ class Plan:
     pixels: PixelPolicy = field(default_factory=PixelPolicy)
     added_blanked: Mapping[int, Step] = field(default_factory=dict)
     cleaning: Cleaning = field(default_factory=Cleaning)
+    places: Places = field(default_factory=Places)
     _tables: Tables = field(init=False)
     _tables_blanked: Tables = field(init=False)
     _guard: Guard = field(init=False)
@@ -87,7 +90,8 @@ class Plan:
         )
         object.__setattr__(self, "_tables", tables)
         object.__setattr__(self, "_tables_blanked", replace(tables, added=self.added_blanked))
-        object.__setattr__(self, "_guard", guard(self.decisions, self.added, self.unguarded))
+        written = {**self.added, **self.places.written(self.decisions)}
+        object.__setattr__(self, "_guard", guard(self.decisions, written, self.unguarded))
         ids = [word for one in self.recipe.directives if one.name == "id" for word in one.words]
         name = f"{'+'.join(ids) or self.recipe.path.stem}@{self.digest[:_DIGITS_OF_RECIPE]}"
         object.__setattr__(self, "name", name)
@@ -152,27 +156,32 @@ class Plan:
         kept = (tag for tag in PIXELS if (step := self.decisions.get(tag)) and step.action is Action.KEEP)
         return frozenset(kept) - self.added.keys()
 
-    def _begin(self, instance: Instance, subject: Subject) -> tuple[Splice, bytes, tuple[Label, ...]]:
+    def _begin(self, instance: Instance, subject: Subject) -> tuple[Splice | Placed, bytes, tuple[Label, ...]]:
         """The work to be done, what stands before the data set in its file, and labels by which pixels are blanked."""
         dataset = instance.dataset
         encoding.check(dataset, instance.arrival.transfer_syntax, self.decisions)
         labels = self.pixels.look(dataset)
         if labels and instance.pixels is None:
             dataset = blank.blanked(dataset, instance.arrival.transfer_syntax, labels)
-        cleaned, texts = self.cleaning.apply(dataset)
+        cleaned, texts, gone = self.cleaning.apply(dataset)
         original = self.cleaning.retained(Original(dataset, subject, self.protocols), texts)
         sop_instance_uid = self._uid(_SOP_INSTANCE_UID, original)
         if not sop_instance_uid:
             raise Failure(Outcome.NOT_DEIDENTIFIED, "there is no SOPInstanceUID to replace")
         head = part10.head(instance.arrival.sop_class_uid, sop_instance_uid, _written_as(instance.arrival))
         tables = self._tables_blanked if labels else self._tables
-        tables = search.tables(tables, self.searches, original) if self.searches else tables
+        places = self.places
+        if self.searches:
+            places = places.searched(tables, self.searches, original) if places.lines else places
+            tables = search.tables(tables, self.searches, original)
+        if places.lines:
+            return Placed(places, tables, original, cleaned, gone), head, labels
         return Splice(tables, original, cleaned), head, labels
 
     def _guarded(self, parts: list[Part], start: int, original: Original) -> bytes:
         """The parts as one, held against the instance's own values; the data set begins at `start`."""
         output = b"".join(parts)
-        self._guard.check(output, start, original)
+        self._guard.check(output, start, self.places.sought(original))
         return output
 
     def _made(self, arrival: Arrival, original: Original, content: Content) -> DeidentifiedInstance:
@@ -211,9 +220,8 @@ class Plan:
         if isinstance(named, Matching):
             raise ValueError(f"{tag_or_keyword} is an expression; name one attribute")  # noqa: TRY004  a text is wrong
         if isinstance(named, Inside):
-            rules = [one for one in self.recipe.rules if one.attributes == named]
-            found = (Decision(tag_or_keyword, _ACTION_OF[one.verb], one.path, one.line, one.text) for one in rules[-1:])
-            return tuple(found) or (self._decision(tag_or_keyword, self.decisions.get(named.tags[-1])),)
+            place = self.places.at(named)
+            return (self._decision(tag_or_keyword, place.step if place else self.decisions.get(named.tags[-1])),)
         if isinstance(named, Private):
             step = self.private.get((named.group, named.creator, named.element))
             return (self._decision(tag_or_keyword, step),)
@@ -223,8 +231,8 @@ class Plan:
         if tag in SHOWING:
             return (self._decision(name, step), *self.images())
         if added := self.added.get(tag):
-            return (self._decision(name, added), self._decision(f"{name} inside sequences", step))
-        return (self._decision(name, step),)
+            return (self._decision(name, added), self._decision(f"{name} inside sequences", step), *self._places(tag))
+        return (self._decision(name, step), *self._places(tag))
 
     def summary(self) -> tuple[Decision, ...]:
         """What each line of the recipe does, in its order."""
@@ -241,6 +249,12 @@ class Plan:
         path, line = (said.path, said.line) if said else (self.recipe.path, 0)
         text = f"ADD {said.name} {said.words[0]}" if said else ""
         yield Decision("images without a label", self.pixels.otherwise.value, path, line, text)
+
+    def _places(self, tag: int) -> Iterator[Decision]:
+        """What lines say of an attribute in single places."""
+        for one in self.places.lines:
+            if one.tag == tag and (rule := one.step.rule):
+                yield self._decision(rule.name, one.step)
 
     def _decision(self, name: str, step: Step | None) -> Decision:
         action = step.action.value if step else Action.REMOVE.value

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from scp.deidentify import fields, groups, labels, values
-from scp.deidentify.fields import Field, Inside, Matching, Named, Private
+from scp.deidentify.fields import Field, Matching, Named, Private
 from scp.deidentify.groups import Needle, Searched
 from scp.deidentify.labels import Label
 from scp.deidentify.rule import Directive, Recipe, RecipeError, Rule
@@ -22,7 +22,6 @@ _LABEL = re.compile(r"LABEL\s+([^#]*[^#\s])\s*(?:#.*)?")
 _VERBS = ("ADD", "BLANK", "JITTER", "KEEP", "REMOVE", "REPLACE")
 _WITH_VALUE = frozenset({"ADD", "JITTER", "REPLACE"})
 _PRIVATE_VERBS = frozenset({"KEEP", "REMOVE", "REPLACE"})
-_INSIDE_VERBS = frozenset({"BLANK", "REMOVE"})
 _SEARCH_VERBS = frozenset({"BLANK", "REMOVE", "REPLACE"})
 _ANYTHING = Matching(lambda _: True)
 
@@ -120,7 +119,7 @@ class Reading:
             return rule
         if isinstance(named, Private):
             return replace(rule, value=values.rewrite(" ".join(value), named))
-        where = _ANYTHING if isinstance(named, Searched) else named
+        where = _ANYTHING if isinstance(named, Searched) else fields.attribute(named)
         return replace(rule, value=values.parse(verb, " ".join(value), where))
 
     def _named(self, name: str) -> Field | Searched:
@@ -180,8 +179,6 @@ def _action(line: str) -> list[str]:
 def _check_verb(verb: str, name: str, named: Field | Searched, value: list[str]) -> None:
     if isinstance(named, Private) and verb not in _PRIVATE_VERBS:
         raise ValueError(f"{verb} is not compiled for private attributes yet; they can be kept, removed or replaced")
-    if isinstance(named, Inside) and verb not in _INSIDE_VERBS:
-        raise ValueError(f"{verb} is not for one place inside of sequences; name the attribute by itself")
     if isinstance(named, Searched) and verb not in _SEARCH_VERBS:
         raise ValueError(f"{verb} is not for values that are looked for; they can be removed, blanked or replaced")
     if isinstance(named, Matching) and verb == "ADD":
