@@ -79,7 +79,11 @@ _WITHOUT_VALUE: Mapping[str, Callable[[int], Held]] = {
 
 def _is_empty(dataset: DataSet, tag: int) -> bool:
     element = dataset.find(tag)
-    return element is not None and not dataset.value(tag).strip(b" \0")
+    if element is None:
+        return False
+    value = dataset.value(tag)
+    vr = dictionary.vr(tag) if element.vr == "UN" else element.vr
+    return not (value.strip(b" \0") if vr in TEXT_VRS else value)  # a number 0 is a value
 
 
 def _contains(tag: int, value: str) -> Held:
