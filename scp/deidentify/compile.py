@@ -34,6 +34,7 @@ from scp.deidentify.values import TEXT_VRS, Context
 from scp.dictionary import Attribute
 
 _SAMPLE = dictionary.ATTRIBUTES[0x00100010]
+_VALUELESS: Mapping[str, Action] = {"BLANK": Action.BLANK, "REMOVE": Action.REMOVE}
 _SHIELDS = frozenset({"REPLACE", "JITTER"})
 _BURNED_IN_ANNOTATION = 0x00280301
 
@@ -127,10 +128,8 @@ class _Compiler:
         """What becomes of a public attribute by this line."""
         if rule is None or rule.verb == "KEEP":
             return self._kept(attribute, rule)
-        if rule.verb == "REMOVE":
-            return Step(Action.REMOVE, attribute.vrs, rule)
-        if rule.verb == "BLANK":
-            return Step(Action.BLANK, attribute.vrs, rule)
+        if rule.verb in _VALUELESS:
+            return Step(_VALUELESS[rule.verb], attribute.vrs, rule)
         return self._written(Action.ADD if rule.verb == "ADD" else Action.REPLACE, attribute, rule)
 
     def private(self) -> dict[tuple[int, str, int], Step]:
@@ -199,9 +198,10 @@ class _Compiler:
     def _private(self, private: Private, rule: Rule) -> Step:
         if rule.verb == "KEEP":
             return keep((private.vr,), rule, self.excluded)
-        made = self._made(Attribute(private.group << 16 | private.element, "", (private.vr,)), rule)
-        action = Action.REPLACE if rule.value else Action.REMOVE
-        return Step(action, (private.vr,), rule, function=made.function, rewrite=made.rewrite)
+        if rule.verb in _VALUELESS:
+            return Step(_VALUELESS[rule.verb], (private.vr,), rule)
+        made = self._made(private.attribute, rule)
+        return Step(Action.REPLACE, (private.vr,), rule, function=made.function, rewrite=made.rewrite)
 
     def _kept(self, attribute: Attribute, rule: Rule | None) -> Step:
         named = rule is not None and isinstance(rule.attributes, Named | Inside)
