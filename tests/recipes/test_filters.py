@@ -309,7 +309,6 @@ def test_what_deid_finds_where_it_is_not_is_not_found(label: str, elements: Sequ
 @pytest.mark.parametrize(
     ("label", "sentence"),
     [
-        ("coordinates 0,0,1,1", "it has no criterion, so no image has it"),
         ("contains Modality", "contains needs a field and a value"),
         ("missing Modality MR", "Modality MR is no keyword|missing needs a field and no value"),
         ("containz Modality MR", "unknown criterion containz"),
@@ -366,6 +365,17 @@ def test_a_label_that_begins_with_what_is_kept_hides_the_rest(tmp_path: Path) ->
     # deid begins with everything shown, so that a label which only keeps hides nothing.
     by_deid, by_plan = hidden(blanking(tmp_path, "present Rows\n  keepcoordinates 0,0,4,3"), described(SQUARE, 4, 4))
     assert (by_deid, by_plan) == ([], [12, 13, 14, 15])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_label_of_coordinates_alone_is_every_image_s(tmp_path: Path) -> None:
+    # So deid's code has it, and raises where such a label is the first.
+    path, data = blanking(tmp_path, "coordinates 0,0,4,3"), described(SQUARE, 4, 4)
+    with pytest.raises(UnboundLocalError):
+        cleaned(path, part10.head(MR, UID, EXPLICIT) + data)
+    assert np.flatnonzero(blanked(path, data).ravel()).tolist() == [12, 13, 14, 15]
+    by_deid, by_plan = hidden(blanking(tmp_path, "missing Rows", "coordinates 0,0,4,3"), data)
+    assert by_deid == by_plan == list(range(12))
 
 
 @pytest.mark.filterwarnings("ignore")
