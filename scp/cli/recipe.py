@@ -46,7 +46,7 @@ def check(
 @app.command()
 def explain(
     tag: Annotated[
-        str, typer.Argument(metavar="TAG", help='Keyword, (gggg,eeee), gggg,"CREATOR",ee, or a place: Sequence__Keyword.')
+        str, typer.Argument(metavar="TAG", help='Keyword, (gggg,eeee), gggg,"CREATOR",ee or Sequence__Keyword.')
     ],
     recipe: Recipe = None,
     config: ConfigOption = None,
