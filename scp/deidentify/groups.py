@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scp.deidentify import fields
-from scp.deidentify.fields import Inside, Matching, Named, Private
+from scp.deidentify.fields import Field, Inside, Matching, Named, Private
 from scp.dictionary import Attribute
 
 _OPTION = re.compile(r"""(by)=(["']?)([^"']+)\2|(minlength)=(\d{1,2})""", re.ASCII)
@@ -17,7 +17,7 @@ _LEAST = 2
 class Needle:
     """Values to look for: those of the attributes that match, split at a character, of at least so many characters."""
 
-    attributes: Named | Matching
+    attributes: Field
     by: str = ""
     least: int = _LEAST
 
@@ -32,7 +32,7 @@ class Searched:
 def needle(words: Sequence[str]) -> Needle:
     """One line of %values. Raises ValueError with a sentence where it is not understood."""
     verb, name, *options = words
-    attributes = _public(fields.parse(name), name)
+    attributes = fields.parse(name)
     if verb == "FIELD" and not options:
         return Needle(attributes)
     found = [_OPTION.fullmatch(one.strip()) for one in " ".join(options).split(";")] if options else []
@@ -47,7 +47,9 @@ def member(words: Sequence[str]) -> Named | Matching | Private:
     if words[0] != "FIELD" or len(words) != len(("FIELD", "f")):
         raise ValueError("a line of %fields is FIELD f")
     field = fields.parse(words[1])
-    return field if isinstance(field, Private) else _public(field, words[1])
+    if isinstance(field, Inside):
+        raise ValueError(f"{words[1]} is one place, and groups hold attributes wherever they stand")  # noqa: TRY004  a text is wrong
+    return field
 
 
 def union(members: Sequence[Named | Matching | Private]) -> list[Matching | Private]:
@@ -62,11 +64,3 @@ def union(members: Sequence[Named | Matching | Private]) -> list[Matching | Priv
         return attribute.tag in tags or any(expression(attribute) for expression in expressions)
 
     return [Matching(matches), *private]
-
-
-def _public(field: fields.Field, name: str) -> Named | Matching:
-    if isinstance(field, Private):
-        raise ValueError(f"{name} is private, and values are taken from public attributes only")  # noqa: TRY004  a text is wrong
-    if isinstance(field, Inside):
-        raise ValueError(f"{name} is one place, and groups hold attributes wherever they stand")  # noqa: TRY004  the same
-    return field

@@ -56,6 +56,10 @@ RECIPES = {
     "except": "REMOVE except:^(Rows|Columns|PatientID|Modality|Bits.*)$",
     "jitter": "JITTER StudyDate 31\nREMOVE PatientBirthDate",
     "all_dates": "JITTER endswith:Date -400\nREMOVE PatientName",
+    "places": "REPLACE SourceImageSequence__PurposeOfReferenceCodeSequence__CodeMeaning NEW\n"
+    "REMOVE SourceImageSequence__ReferencedSOPClassUID\nBLANK DerivationCodeSequence__CodeMeaning\n"
+    "REPLACE (0008,2112)__0__(0008,1155) 1.2\nREMOVE (0008,1140)__1__(0008,1155)\nREMOVE CodeValue\n"
+    "REPLACE SequenceOfUltrasoundRegions__PhysicalDeltaX 1.5\nREPLACE (0018,6011)__0__(0018,6020) -3",
     "add": "ADD PatientName ANON\nADD StudyID 7\nREMOVE StudyTime",
 }
 SCANS = Path(__file__).parents[3] / "shared" / "data"

@@ -4,6 +4,7 @@ The differences (a) to (l) are in `test_differential`, those of `%filter` in `te
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from pydicom import Dataset
 from test_differential import both, plan_of, theirs
 
 from scp import dictionary
-from scp.deidentify import coverage, fields, part10
+from scp.deidentify import coverage, dry, fields, part10
 from scp.deidentify.compile import Policy
 from scp.deidentify.compile import compile as compile_plan
 from scp.deidentify.functions.original import Original
@@ -390,3 +391,112 @@ def test_y_palettes_are_attributes_like_all_others(tmp_path: Path) -> None:
     by_deid, ours = both("REMOVE RedPaletteColorLookupTableData", tmp_path, palette)
     assert by_deid.RedPaletteColorLookupTableData == b"DOE JOHN"
     assert "RedPaletteColorLookupTableData" not in ours
+
+
+@pytest.mark.parametrize(
+    ("field", "gone"),
+    [
+        ('(0051,"SIEMENS MR HEADER",0F)', "of secret"),
+        ("RequestAttributesSequence__ScheduledProcedureStepID", "of second of third"),
+        ("(0040,0275)__1__(0040,0009)", "of third"),
+    ],
+)
+def test_values_are_taken_from_private_attributes_and_from_single_places(field: str, gone: str, tmp_path: Path) -> None:
+    path = tmp_path / "values.dicom"
+    path.write_text(
+        f"FORMAT dicom\n%values who\nFIELD {field}\n%header\n# because: a test\nKEEP SOPClassUID\n"
+        "REPLACE SOPInstanceUID func:uid\nREMOVE ScheduledProcedureStepID\nREMOVE values:who\n"
+    )
+    other = explicit(0x00510010, "LO", "SIEMENS MR HEADER"), explicit(0x0051100F, "LO", "secret")
+    stray = explicit(0x00510011, "LO", "OTHER"), explicit(0x0051110F, "LO", "first")
+    steps = [explicit(0x00400009, "SH", word) for word in ("second", "third")]
+    texts = {"StudyDescription": "of first", "SeriesDescription": "of secret", "ImageComments": "of second"}
+    more = explicit(0x00181030, "LO", "of third")
+    kept = [
+        explicit(dictionary.TAGS[keyword], "LT" if "Comm" in keyword else "LO", text) for keyword, text in texts.items()
+    ]
+    data = image(*other, *stray, sequence(0x00400275, *steps), *kept, more)
+    plan = replace(compile_plan(read(path), Policy({})), unguarded=frozenset(ATTRIBUTES))
+    made = pydicom.dcmread(BytesIO(b"".join(plan.apply(encoded_instance(data), SUBJECT).parts)))
+    for keyword, text in {**texts, "ProtocolName": "of third"}.items():
+        assert (keyword in made) != (text in gone), keyword
+    sent = pydicom.dcmread(BytesIO(part10.head(MR, UID, EXPLICIT) + data))
+    by_deid = theirs(sent, f"%values who\nFIELD {field}\n%header\nREMOVE values:who", tmp_path)
+    assert {keyword in by_deid for keyword, text in texts.items() if text in gone} <= {False}
+
+
+# Fail-open or raising in deid, each by its own name
+
+
+def test_keep_of_what_is_only_nested_holds(tmp_path: Path) -> None:
+    # deid ignores it, and takes away what an author has named.
+    inside = sequence(0x00400275, explicit(0x00400009, "SH", "STEP"))
+    by_deid, ours = both("KEEP ScheduledProcedureStepID\nREMOVE contains:^ScheduledProc|^StudyID$", tmp_path, inside)
+    assert "ScheduledProcedureStepID" not in by_deid.RequestAttributesSequence[0]
+    assert ours.RequestAttributesSequence[0].ScheduledProcedureStepID == "STEP"
+
+
+def test_a_year_alone_is_no_day(tmp_path: Path) -> None:
+    # deid takes the day and month on which it runs.
+    by_deid, ours = both("JITTER StudyDate 0", tmp_path, explicit(0x00080020, "DA", "2020"))
+    assert by_deid.StudyDate.startswith("2020")
+    assert len(by_deid.StudyDate) == 8
+    assert ours.StudyDate == ""
+
+
+@pytest.mark.parametrize("sent", ["20250230", "20250901-20250917", "        "])
+def test_what_is_no_day_of_the_calendar_becomes_empty(sent: str, tmp_path: Path) -> None:
+    element = explicit(0x00080020, "DA", sent)
+    if sent.strip():
+        assert raises("JITTER StudyDate 3", tmp_path, element)
+    assert left(plan_of("JITTER StudyDate 3", tmp_path), element).StudyDate == ""
+
+
+def test_days_that_nobody_declared_stop_the_start(tmp_path: Path) -> None:
+    by_deid, _ = both(
+        "JITTER StudyDate var:days", tmp_path, explicit(0x00080020, "DA", "20250302"), ours="REMOVE PatientName"
+    )
+    assert by_deid.StudyDate == "20250302"
+    with pytest.raises(RecipeError, match="is not declared"):
+        plan_of("JITTER StudyDate var:days", tmp_path)
+
+
+def test_a_tag_in_brackets_can_be_added(tmp_path: Path) -> None:
+    assert raises("ADD (0012,0063) x", tmp_path)
+    assert left(plan_of("ADD (0012,0063) x", tmp_path)).DeidentificationMethod == "x"
+
+
+@pytest.mark.parametrize("line", ["ADD ReferencedStudySequence x", "REPLACE ReferencedStudySequence x"])
+def test_a_sequence_is_no_text(line: str, tmp_path: Path) -> None:
+    assert raises(line, tmp_path, sequence(0x00081110, explicit(0x00081155, "UI", "1.2")))
+    with pytest.raises(RecipeError, match="can write text and numbers only"):
+        plan_of(line, tmp_path)
+
+
+def test_what_stands_before_the_data_set_is_made_anew(tmp_path: Path) -> None:
+    head = part10.head(MR, UID, EXPLICIT)
+    sent = b"DOE^JOHN".ljust(128) + head[128:]
+    meta = explicit(0x00020016, "AE", "DOE JOHN")
+    length = int.from_bytes(head[140:144], "little") + len(meta)
+    sent = sent[:140] + length.to_bytes(4, "little") + head[144:] + meta + image(explicit(0x00041500, "CS", "DOE "))
+    by_deid = theirs(pydicom.dcmread(BytesIO(sent)), "REMOVE PatientName", tmp_path)
+    assert b"DOE" in by_deid.preamble
+    assert by_deid.file_meta.SourceApplicationEntityTitle == "DOE JOHN"
+    path = tmp_path / "sent.dcm"
+    path.write_bytes(sent)
+    assert b"DOE" not in b"".join(plan_of("REMOVE PatientName", tmp_path).apply(dry.instance(path), SUBJECT).parts)
+
+
+def test_z_a_value_that_is_found_decides_on_its_attribute_everywhere(tmp_path: Path) -> None:
+    # deid takes away the element, and each sequence in whose printed form it reads the value.
+    lines = "%values who\nSPLIT PatientComments minlength=4\n%header\nREMOVE PatientComments\nREMOVE values:who"
+    inside = sequence(0x00400275, *(explicit(0x00400007, "LO", text) for text in ("at Bergblick", "other")))
+    comments = explicit(0x00104000, "LT", "Bergblick")
+    by_deid, ours = both(lines, tmp_path, comments, inside)
+    assert "RequestAttributesSequence" not in by_deid
+    assert [len(item) for item in ours.RequestAttributesSequence] == [0, 0]
+    top = explicit(0x00081030, "LO", "at Bergblick"), sequence(0x00081110, explicit(0x00081030, "LO", "other"))
+    by_deid, ours = both(lines, tmp_path, comments, *top)
+    for made, nested in ((by_deid, 1), (ours, 0)):
+        assert "StudyDescription" not in made
+        assert len(made.ReferencedStudySequence[0]) == nested
