@@ -74,7 +74,7 @@ def compile(recipe: Recipe, policy: Policy) -> Plan:  # noqa: A001  there is no 
         pixels=pixel_policy.of(recipe),
         added_blanked=_added_blanked(recipe, policy),
         cleaning=cleaning(applied(recipe)),
-        places=places(compiler.places(), decided, added.keys()),
+        places=places(compiler.places(), decided, added),
     )
     consistency.check_reached(recipe, compiler.reached)
     consistency.check_identifiers(recipe, plan)

@@ -4,7 +4,6 @@ Such a line is stronger than those for the attribute wherever it stands.
 """
 
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
 from scp import dictionary
@@ -100,7 +99,7 @@ class Places:
         return found
 
 
-def places(lines: Sequence[Place], decisions: Mapping[int, Step], added: AbstractSet[int]) -> Places:
+def places(lines: Sequence[Place], decisions: Mapping[int, Step], added: Mapping[int, Step]) -> Places:
     """The lines by their strength, without those on whose attribute a later layer decides.
 
     Raises RecipeError at a line that lets something stay in a sequence that does not.
@@ -125,13 +124,17 @@ def _strength(place: Place) -> tuple[int, int, int]:
     return (rule.layer, numbers, rule.line) if rule else (0, numbers, 0)
 
 
-def _check_way(place: Place, all_of_them: Places, decisions: Mapping[int, Step], added: AbstractSet[int]) -> None:
+def _check_way(place: Place, all_of_them: Places, decisions: Mapping[int, Step], added: Mapping[int, Step]) -> None:
+    """What a later recipe takes away takes its places with it; what the same one or an earlier does is a mistake."""
     where, rule = place.where, place.step.rule
     for depth in range(1, len(where.tags)):
-        above = Inside(where.tags[:depth], where.items[: depth - 1])
-        stronger = all_of_them.at(above)
-        step = stronger.step if stronger else decisions[where.tags[depth - 1]]  # a sequence is of the dictionary
-        if rule and (step.action is not Action.RECURSE or (depth == 1 and where.tags[0] in added)):
-            name = dictionary.write(where.tags[depth - 1])
-            sentence = f"{rule.text} never applies: {name} does not stay with its items; write KEEP for it as well"
-            raise RecipeError(rule.path, rule.line, sentence)
+        tag = where.tags[depth - 1]
+        stronger = all_of_them.at(Inside(where.tags[:depth], where.items[: depth - 1]))
+        step = stronger.step if stronger else (added.get(tag) if depth == 1 else None) or decisions[tag]
+        if rule is None or step.action is Action.RECURSE:
+            continue
+        if step.rule and step.rule.layer > rule.layer:
+            return
+        name = dictionary.write(tag)
+        sentence = f"{rule.text} never applies: {name} does not stay with its items; write KEEP for it as well"
+        raise RecipeError(rule.path, rule.line, sentence)

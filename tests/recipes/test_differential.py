@@ -353,3 +353,24 @@ def test_a_line_that_names_an_attribute_is_an_exception_from_all(tmp_path: Path)
     by_deid, ours = both("REMOVE ALL\nBLANK SeriesTime", tmp_path, explicit(0x00080031, "TM", "134502"))
     assert "SeriesTime" not in by_deid
     assert ours.SeriesTime == ""
+
+
+LAYERS = (
+    "REMOVE PatientName\nBLANK PatientID\nREPLACE StudyDescription FIRST\nREMOVE contains:Institution",
+    "REPLACE StudyDescription SECOND\nADD PatientIdentityRemoved YES\nREMOVE select:VR:TM\nBLANK AccessionNumber",
+)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("path", FILES[::6], ids=lambda path: path.name)
+def test_two_recipes_on_one_another_are_the_same(path: Path, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.dicom" for number in range(len(LAYERS))]
+    for where, text in zip(paths, LAYERS, strict=True):
+        where.write_text(f"FORMAT dicom\n%header\n{text}\n")
+    _get_fields_inner.cache_clear()
+    (made,) = replace_identifiers([pydicom.dcmread(path)], deid=DeidRecipe([str(one) for one in paths]), save=False)
+    _get_fields_inner.cache_clear()
+    paths[0].write_text(f"{paths[0].read_text()}{OURS}")
+    plan = unguarded(compile_plan(load(",".join(map(str, paths))), Policy({})))
+    ours = pydicom.dcmread(BytesIO(b"".join(plan.apply(instance(path), SUBJECT).parts)))
+    assert comparable(made) == comparable(ours)

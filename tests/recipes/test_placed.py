@@ -385,6 +385,17 @@ def test_a_later_recipe_s_word_on_the_attribute_holds_but_brings_nothing_back(tm
     assert steps(left(plan, sent())) == [None, None]
 
 
+def test_a_later_recipe_takes_places_away_with_the_sequence_above_them(tmp_path: Path) -> None:
+    place = f"KEEP RequestAttributesSequence\nREMOVE ScheduledProcedureStepID\nKEEP {WAY}"
+    made = left(layered(tmp_path, place, "REMOVE RequestAttributesSequence"), sent())
+    assert "RequestAttributesSequence" not in made
+    made = left(layered(tmp_path, f"{place}\nREPLACE {CODES}__CodeMeaning X", f"REMOVE {CODES}"), sent())
+    assert "ScheduledProtocolCodeSequence" not in made.RequestAttributesSequence[0]
+    assert steps(made) == ["XONE", "XTWO"]
+    with pytest.raises(RecipeError, match=r"1\.dicom:\d+: KEEP .* does not stay with its items"):
+        layered(tmp_path, "REMOVE RequestAttributesSequence", f"KEEP {WAY}")
+
+
 # Who decided
 
 
