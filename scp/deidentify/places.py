@@ -3,18 +3,23 @@
 Such a line is stronger than those for the attribute wherever it stands.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from scp import dictionary
+from scp.dataset import DataSet, read
 from scp.deidentify import search
 from scp.deidentify.fields import EVERY, Inside
 from scp.deidentify.functions.original import Original
-from scp.deidentify.prune import Cuts, Level, Pruning
+from scp.deidentify.guard import Guard
+from scp.deidentify.prune import CHECKED, Cuts, Level, Pruning, Where
 from scp.deidentify.rule import RecipeError
 from scp.deidentify.search import Search
 from scp.deidentify.splice import Tables
 from scp.deidentify.step import Action, Step
+
+Value = tuple[int, bytes]
+"""An attribute's tag and its value as sent, without padding."""
 
 _NO_ITEM = 1 << 30
 """A number of an item that no line gives: what holds for it holds for every item that is not named."""
@@ -70,25 +75,26 @@ class Places:
         changed = {tag: step for tag, step in decided.items() if step is not stay[tag]}
         return Places(tuple(replace(one, step=changed.get(one.tag, one.step)) for one in self.lines))
 
-    def sought(self, original: Original) -> Original:
-        """The original as the residual guard asks it for values: without those that a line keeps on purpose."""
-        if not self._kept:
-            return original
+    def check(self, guard: Guard, output: bytes, start: int, original: Original) -> None:
+        """As `Guard.check`, but that a value may stand in the place where a line keeps it on purpose, and only there.
+
+        So the output is asked for all other values, and what is left of it without such places for all of them.
+        """
         dataset = original.dataset
-        kept = set(self._values(Level(dataset.data, dataset.elements, dataset.nested, dataset.explicit), (), ()))
+        kept = frozenset(self._values(_top(dataset), (), ())) if self._kept and output else None
         if not kept:
-            return original
+            guard.check(output, start, original)
+            return
+        others = _without(kept, lambda _: True).apply(dataset, _cuts(kept, _top(dataset)))
+        guard.check(output, start, Original(others, original.subject, original.protocols, original.uids))
+        ways = {one.where.tags for one in self.lines if one.step.action is Action.KEEP}
+        written = read(memoryview(output)[start:], explicit=True, bounds=CHECKED)
+        elsewhere = _without(kept, ways.__contains__).apply(written)
+        guard.check(output[:start] + bytes(elsewhere.data), start, original)
 
-        def cuts(level: Level) -> Cuts:
-            return Cuts(elements=frozenset(tag for tag in self._kept if (tag, level.value(tag).strip(b" \0")) in kept))
-
-        pruning = Pruning(lambda _, level: cuts(level), self._kept, frozenset())
-        top = cuts(Level(dataset.data, dataset.elements, dataset.nested, dataset.explicit))
-        return Original(pruning.apply(dataset, top), original.subject, original.protocols, original.uids)
-
-    def _values(self, level: Level, tags: tuple[int, ...], numbers: tuple[int, ...]) -> list[tuple[int, bytes]]:
+    def _values(self, level: Level, tags: tuple[int, ...], numbers: tuple[int, ...]) -> list[Value]:
         """The attributes that are kept at this level and below, with their values."""
-        found: list[tuple[int, bytes]] = []
+        found: list[Value] = []
         depth = len(tags)
         for tag in {one.where.tags[depth] for one in self.lines if one.where.tags[:depth] == tags != one.where.tags}:
             place = self.at(Inside((*tags, tag), numbers)) if depth else None
@@ -97,6 +103,24 @@ class Places:
             for number, item in enumerate(level.items(tag)):
                 found += self._values(item, (*tags, tag), (*numbers, number))
         return found
+
+
+def _top(dataset: DataSet) -> Level:
+    return Level(dataset.data, dataset.elements, dataset.nested, dataset.explicit)
+
+
+def _without(kept: frozenset[Value], ways: Callable[[tuple[int, ...]], bool]) -> Pruning:
+    """What takes out elements with one of these values, where they stand at one of these ways down."""
+
+    def judge(where: Where, level: Level) -> Cuts:
+        above = tuple(tag for tag, _ in where)
+        return _cuts(frozenset(one for one in kept if ways((*above, one[0]))), level)
+
+    return Pruning(judge, frozenset(tag for tag, _ in kept), frozenset())
+
+
+def _cuts(kept: frozenset[Value], level: Level) -> Cuts:
+    return Cuts(elements=frozenset(tag for tag, value in kept if level.value(tag).strip(b" \0") == value))
 
 
 def places(lines: Sequence[Place], decisions: Mapping[int, Step], added: Mapping[int, Step]) -> Places:

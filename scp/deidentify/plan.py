@@ -181,7 +181,7 @@ class Plan:
     def _guarded(self, parts: list[Part], start: int, original: Original) -> bytes:
         """The parts as one, held against the instance's own values; the data set begins at `start`."""
         output = b"".join(parts)
-        self._guard.check(output, start, self.places.sought(original))
+        self.places.check(self._guard, output, start, original)
         return output
 
     def _made(self, arrival: Arrival, original: Original, content: Content) -> DeidentifiedInstance:

@@ -17,7 +17,7 @@ from scp.table import Element, Item, Nested, Shape, Table
 
 _LENGTH = Struct("<I")
 _SHORT_LENGTH = 2
-_CHECKED = Bounds(depth=1 << 30, elements=1 << 62, values=1 << 62, header_bytes=1 << 62)  # what came was within them
+CHECKED = Bounds(depth=1 << 30, elements=1 << 62, values=1 << 62, header_bytes=1 << 62)  # what came was within them
 _BLANK = b"-"  # says nothing, and is no word of any protocol
 
 
@@ -85,7 +85,7 @@ class Pruning:
         if parts is None:
             return dataset
         made = b"".join(parts)
-        left = read(made, explicit=dataset.explicit, bounds=_CHECKED)
+        left = read(made, explicit=dataset.explicit, bounds=CHECKED)
         if not coming:
             return left
         (pixels,) = coming

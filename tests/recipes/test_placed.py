@@ -280,6 +280,10 @@ def test_the_guard_lets_through_what_is_kept_on_purpose_and_nothing_else(plan_of
     assert "GARCIA^MARIA" in guarded(plan, image(kept, people("GARCIA^MARIA"))), "the same value of the same attribute"
     another = guarded(plan, image(kept, people("LINDGREN^ASTRID"), explicit(0x00204000, "LT", "by LINDGREN")))
     assert another.startswith("RESIDUAL: the value of (0008,1050)")
+    beside = guarded(plan, image(kept, explicit(0x00204000, "LT", "by Maria Garcia")))
+    assert beside.startswith("RESIDUAL: the value of (0008,1050)"), "it may stand in its place, and only there"
+    twice = sequence(0x00081032, explicit(MEANING, "LO", "GARCIA, Maria"))
+    assert guarded(plan, image(kept, twice)).startswith("RESIDUAL: the value of (0008,1050)")
     patient = guarded(plan, image(sequence(REQUEST, people("DOE^JOHN")), explicit(0x00100010, "PN", "DOE^JOHN")))
     assert patient.startswith("RESIDUAL: the value of (0010,0010) PatientName stands in (0008,1050)")
     unknown = image(explicit(REQUEST, "UN", items([implicit(0x00081050, "GARCIA^MARIA")])))
