@@ -66,6 +66,14 @@ def find(tag: int) -> Attribute | None:
     return None
 
 
+def spellings(attribute: Attribute) -> tuple[str, ...]:
+    """What an expression is searched in, as deid does: keyword, `(gggg,eeee)`, the digits alone, and PS3.6's name."""
+    group, element = attribute.tag >> 16, attribute.tag & 0xFFFF
+    row = DicomDictionary.get(attribute.tag)
+    tag = f"({group:04X},{element:04X})", f"{group:04X}{element:04X}"
+    return (attribute.keyword, *tag, row[2]) if row else (attribute.keyword, *tag)
+
+
 def vr(tag: int) -> str:
     """The VR of an element that was sent without one: as the dictionary writes it ("US or SS"), "UN" if unknown."""
     if known := _VRS.get(tag):

@@ -15,7 +15,8 @@ from scp.cli.output import NOT_FOUND, REFUSED, ConfigOption, JsonOption, listing
 from scp.config import Config, load
 from scp.deidentify import coverage as covering
 from scp.deidentify import dry
-from scp.deidentify.plan import Decision, Plan
+from scp.deidentify.decision import Decision
+from scp.deidentify.plan import Plan
 from scp.outcome import Failure
 
 app = typer.Typer(help="De-identification recipes, in deid's language, compiled to a plan.", no_args_is_help=True)
@@ -46,7 +47,7 @@ def check(
 @app.command()
 def explain(
     tag: Annotated[
-        str, typer.Argument(metavar="TAG", help='Keyword, (gggg,eeee), or a private attribute as gggg,"CREATOR",ee.')
+        str, typer.Argument(metavar="TAG", help='Keyword, (gggg,eeee), gggg,"CREATOR",ee or Sequence__Keyword.')
     ],
     recipe: Recipe = None,
     config: ConfigOption = None,

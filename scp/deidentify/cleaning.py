@@ -1,17 +1,16 @@
 """What is decided item by item, in front of all rules for attributes.
 
-Clean Structured Content and Clean Graphics: what of content items and drawings stays (PS3.15 E.3.3 and E.3.4). And
-lines that name an attribute in one place inside of sequences.
+Clean Structured Content and Clean Graphics: what of content items and drawings stays (PS3.15 E.3.3 and E.3.4).
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import partial
 from struct import Struct
+from typing import NamedTuple
 
 from scp.dataset import DataSet
 from scp.deidentify.concepts import Concepts, Fate, concepts_of
-from scp.deidentify.fields import EVERY, Inside
 from scp.deidentify.functions.original import Original
 from scp.deidentify.profile import CLEAN_CONTENT_CODE, CLEAN_GRAPHICS_CODE
 from scp.deidentify.prune import Cuts, Level, Pruning, Where, union
@@ -33,34 +32,43 @@ _MEASURED = 3
 """Points of a distance or an angle."""
 
 
+class Cleaned(NamedTuple):
+    """The data set with cleaned items, texts in it that are to stay as they were sent, and which items are gone."""
+
+    dataset: DataSet
+    texts: frozenset[bytes] = frozenset()
+    gone: frozenset[Where] = frozenset()
+
+
 @dataclass(frozen=True, slots=True)
 class Cleaning:
-    """`contents` is None and `graphics` False where the option is not applied; of `places` some are only emptied."""
+    """`contents` is None and `graphics` False where the option is not applied."""
 
     contents: Concepts | None = None
     graphics: bool = False
-    places: Mapping[Inside, bool] = field(default_factory=dict)
 
-    def apply(self, dataset: DataSet) -> tuple[DataSet, frozenset[bytes]]:
-        """The data set with cleaned items, and the texts in it that are to stay as they were sent.
+    def apply(self, dataset: DataSet) -> Cleaned:
+        """What is left of the data set.
 
         Raises Failure NOT_DEIDENTIFIED where an item has to go and others are referred to by their position.
         """
-        if self.contents is None and not self.graphics and not self.places:
-            return dataset, frozenset()
+        if self.contents is None and not self.graphics:
+            return Cleaned(dataset)
         found = _Found()
-        tags = _LOOKED_AT | {place.tags[-1] for place in self.places}
-        pruned = Pruning(partial(self._judge, found), tags, _OPTIONAL).apply(dataset)
+        pruned = Pruning(partial(self._judge, found), _LOOKED_AT, _OPTIONAL).apply(dataset)
         if found.positions and found.removed:
             why = "content items are referred to by position, and some of those before them would have to go"
             raise Failure(Outcome.NOT_DEIDENTIFIED, why)
-        return pruned, frozenset(found.retained)
+        return Cleaned(pruned, frozenset(found.retained), frozenset(found.gone))
 
     def _judge(self, found: "_Found", where: Where, item: Level) -> Cuts | None:
         tag = where[-1][0]
         contents = _content(self.contents, found, tag, item) if self.contents else None
         drawn = _drawn(tag, item) if self.graphics else None
-        return union((contents, drawn, *(_named(place, blank, where) for place, blank in self.places.items())))
+        cuts = union((contents, drawn))
+        if cuts and cuts.whole:
+            found.gone.add(where)
+        return cuts
 
     def retained(self, original: Original, texts: Collection[bytes]) -> Original:
         """The original in which these texts are names of the site's own, so that cleaning lets them through."""
@@ -71,10 +79,10 @@ class Cleaning:
         return Original(original.dataset, original.subject, {**original.protocols, **names})
 
 
-def cleaning(codes: Collection[str], places: Mapping[Inside, bool]) -> Cleaning:
-    """What a recipe that applies these codes (PS3.16 CID 7050) and names these places does item by item."""
+def cleaning(codes: Collection[str]) -> Cleaning:
+    """What a recipe that applies these codes (PS3.16 CID 7050) does item by item."""
     contents = concepts_of(codes) if CLEAN_CONTENT_CODE in codes else None
-    return Cleaning(contents, CLEAN_GRAPHICS_CODE in codes, places)
+    return Cleaning(contents, CLEAN_GRAPHICS_CODE in codes)
 
 
 @dataclass(slots=True)
@@ -82,6 +90,7 @@ class _Found:
     """What was met on the way through one data set."""
 
     retained: set[bytes] = field(default_factory=set)
+    gone: set[Where] = field(default_factory=set)
     removed: bool = False
     positions: bool = False
 
@@ -102,15 +111,6 @@ def _content(concepts: Concepts, found: _Found, tag: int, item: Level) -> Cuts |
     if fate is Fate.RETAINED:
         found.retained.add(item.value(TEXT_VALUE))
     return None
-
-
-def _named(place: Inside, blank: bool, where: Where) -> Cuts | None:  # noqa: FBT001
-    """What goes where the way down is the one that a line names."""
-    ways = zip(place.tags[:-1], place.items, where, strict=False)
-    if len(where) != len(place.items) or any(tag != at or number not in {EVERY, n} for tag, number, (at, n) in ways):
-        return None
-    named = frozenset(place.tags[-1:])
-    return Cuts(values=named) if blank else Cuts(elements=named)
 
 
 def _drawn(tag: int, item: Level) -> Cuts | None:

@@ -10,21 +10,23 @@ attributes leave only by a KEEP line of their own.
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import partial
 
 from scp import dictionary
-from scp.deidentify import coverage
+from scp.deidentify import consistency, coverage
 from scp.deidentify import policy as pixel_policy
-from scp.deidentify.cleaning import TEXT_VALUE, cleaning
+from scp.deidentify.cleaning import cleaning
+from scp.deidentify.consistency import applied
 from scp.deidentify.fields import NEVER, Inside, Matching, Named, Private
-from scp.deidentify.functions import FUNCTIONS, Made
+from scp.deidentify.fields import attribute as attribute_of
+from scp.deidentify.functions import Made
 from scp.deidentify.functions.description import is_writable
 from scp.deidentify.functions.original import Original
 from scp.deidentify.groups import Searched
+from scp.deidentify.places import Place, places
 from scp.deidentify.plan import Plan
-from scp.deidentify.profile import BASIC_CODE, CLEAN_CONTENT_CODE, CLEAN_PIXELS_CODE
+from scp.deidentify.profile import CLEAN_PIXELS_CODE
 from scp.deidentify.recipe import Recipe, RecipeError, Rule
 from scp.deidentify.search import Search
 from scp.deidentify.step import Action, Step, keep
@@ -32,9 +34,8 @@ from scp.deidentify.values import TEXT_VRS, Context
 from scp.dictionary import Attribute
 
 _SAMPLE = dictionary.ATTRIBUTES[0x00100010]
+_VALUELESS: Mapping[str, Action] = {"BLANK": Action.BLANK, "REMOVE": Action.REMOVE}
 _SHIELDS = frozenset({"REPLACE", "JITTER"})
-_FULL_DATES, _MODIFIED_DATES, _RETAINED_UIDS = "113106", "113107", "113110"
-_SOP_CLASS_UID, _SOP_INSTANCE_UID = 0x00080016, 0x00080018
 _BURNED_IN_ANNOTATION = 0x00280301
 
 
@@ -54,11 +55,12 @@ class Policy:
 
 def compile(recipe: Recipe, policy: Policy) -> Plan:  # noqa: A001  there is no other word for it
     """The plan that executes a recipe. Raises RecipeError at a line that contradicts, repeats or never applies."""
-    _check_repeated(recipe)
-    compiler = _Compiler(recipe, Context(policy.variables, _applied(recipe)))
+    consistency.check_repeated(recipe)
+    compiler = _Compiler(recipe, Context(policy.variables, applied(recipe)))
     named = [rule.attributes.attribute for rule in recipe.rules if isinstance(rule.attributes, Named)]
     attributes = {attribute.tag: attribute for attribute in (*dictionary.ATTRIBUTES.values(), *named)}
     decided = {tag: compiler.decide(attribute) for tag, attribute in attributes.items() if tag >> 16 not in NEVER}
+    added = compiler.added()
     plan = Plan(
         recipe=recipe,
         digest=_digest(recipe, policy),
@@ -66,23 +68,24 @@ def compile(recipe: Recipe, policy: Policy) -> Plan:  # noqa: A001  there is no 
         excluded=compiler.excluded,
         decisions=decided,
         private=compiler.private(),
-        added=compiler.added(),
+        added=added,
         searches=compiler.searches(),
         unguarded=_unguarded(recipe),
         pixels=pixel_policy.of(recipe),
         added_blanked=_added_blanked(recipe, policy),
-        cleaning=cleaning(_applied(recipe), compiler.inside()),
+        cleaning=cleaning(applied(recipe)),
+        places=places(compiler.places(), decided, added),
     )
-    _check_reached(recipe, compiler.reached)
-    _check_identifiers(recipe, plan)
-    _check_cleaned(recipe, plan)
+    consistency.check_reached(recipe, compiler.reached)
+    consistency.check_identifiers(recipe, plan)
+    consistency.check_cleaned(recipe, plan)
     coverage.check(plan)
     return plan
 
 
 def _added_blanked(recipe: Recipe, policy: Policy) -> dict[int, Step]:
     """What is added where pixels were blanked: the option's code beside the others, and that nothing is burned in."""
-    codes = _applied(recipe)
+    codes = applied(recipe)
     claimed = tuple(sorted({*codes, CLEAN_PIXELS_CODE})) if codes else ()  # an option refines a profile
     steps = _Compiler(recipe, Context(policy.variables, claimed)).added()
     steps[_BURNED_IN_ANNOTATION] = Step(Action.ADD, ("CS",), function=_not_burned_in)
@@ -119,13 +122,15 @@ class _Compiler:
         for layer in sorted({rule.layer for rule in rules}):
             decider = _strongest([rule for rule in rules if rule.layer == layer])
             self.reached.add(decider)
-        if decider is None or decider.verb == "KEEP":
-            return self._kept(attribute, decider)
-        if decider.verb == "REMOVE":
-            return Step(Action.REMOVE, attribute.vrs, decider)
-        if decider.verb == "BLANK":
-            return Step(Action.BLANK, attribute.vrs, decider)
-        return self._written(Action.REPLACE, attribute, decider)
+        return self._step(attribute, decider)
+
+    def _step(self, attribute: Attribute, rule: Rule | None) -> Step:
+        """What becomes of a public attribute by this line."""
+        if rule is None or rule.verb == "KEEP":
+            return self._kept(attribute, rule)
+        if rule.verb in _VALUELESS:
+            return Step(_VALUELESS[rule.verb], attribute.vrs, rule)
+        return self._written(Action.ADD if rule.verb == "ADD" else Action.REPLACE, attribute, rule)
 
     def private(self) -> dict[tuple[int, str, int], Step]:
         """The steps of private attributes, by group, creator and last two digits of the tag."""
@@ -145,17 +150,20 @@ class _Compiler:
             if isinstance(rule.attributes, Named):
                 attribute = rule.attributes.attribute
                 if rule.verb == "ADD":
-                    steps[attribute.tag] = self._written(Action.ADD, attribute, rule)
+                    steps[attribute.tag] = self._step(attribute, rule)
                     self.reached.add(rule)
                 elif (step := steps.get(attribute.tag)) and step.rule and step.rule.layer < rule.layer:
                     del steps[attribute.tag]
         return dict(sorted(steps.items()))
 
-    def inside(self) -> dict[Inside, bool]:
-        """The places inside of sequences that are emptied (True) or removed, in front of all other rules."""
-        rules = [(one.attributes, one) for one in self.recipe.rules if isinstance(one.attributes, Inside)]
-        self.reached.update(rule for _, rule in rules)
-        return {place: rule.verb == "BLANK" for place, rule in rules}
+    def places(self) -> list[Place]:
+        """The lines for single places inside of sequences."""
+        found = []
+        for rule in self.recipe.rules:
+            if isinstance(where := rule.attributes, Inside) and isinstance(named := attribute_of(where), Named):
+                found.append(Place(where, self._step(named.attribute, rule)))
+                self.reached.add(rule)
+        return found
 
     def searches(self) -> tuple[Search, ...]:
         """The rules on values that are looked for in each instance."""
@@ -190,12 +198,13 @@ class _Compiler:
     def _private(self, private: Private, rule: Rule) -> Step:
         if rule.verb == "KEEP":
             return keep((private.vr,), rule, self.excluded)
-        made = self._made(Attribute(private.group << 16 | private.element, "", (private.vr,)), rule)
-        action = Action.REPLACE if rule.value else Action.REMOVE
-        return Step(action, (private.vr,), rule, function=made.function, rewrite=made.rewrite)
+        if rule.verb in _VALUELESS:
+            return Step(_VALUELESS[rule.verb], (private.vr,), rule)
+        made = self._made(private.attribute, rule)
+        return Step(Action.REPLACE, (private.vr,), rule, function=made.function, rewrite=made.rewrite)
 
     def _kept(self, attribute: Attribute, rule: Rule | None) -> Step:
-        named = rule is not None and isinstance(rule.attributes, Named)
+        named = rule is not None and isinstance(rule.attributes, Named | Inside)
         if rule and named and not attribute.keyword:
             raise self._error(rule, "nobody knows what this tag holds, so it cannot be kept; leave the line out")
         if self.excluded.issuperset(attribute.vrs):
@@ -225,73 +234,10 @@ def _strength(rule: Rule) -> tuple[int, bool, int]:
     return nearness, rule.verb == "REMOVE", rule.line
 
 
-def _check_repeated(recipe: Recipe) -> None:
-    seen: dict[object, int] = {}
-    for rule in recipe.rules:
-        key: object = (rule.layer, rule.attributes)
-        if isinstance(rule.attributes, Matching):
-            key = (rule.layer, rule.verb, rule.name.lower())
-            if rule.attributes.everything and rule.verb != "REMOVE":
-                raise RecipeError(rule.path, rule.line, f"{rule.verb} ALL reaches further than anybody can have read")
-        if first := seen.get(key):
-            raise RecipeError(rule.path, rule.line, f"line {first} has a rule for this field already; leave one")
-        seen[key] = rule.line
-    names: dict[tuple[int, str], int] = {}
-    for directive in recipe.directives:
-        if first := names.get((directive.layer, directive.name)):
-            sentence = f"line {first} gives {directive.name} already; leave one"
-            raise RecipeError(directive.path, directive.line, sentence)
-        names[directive.layer, directive.name] = directive.line
-
-
-def _applied(recipe: Recipe) -> tuple[str, ...]:
-    """The codes of the profile and the options that all layers say they apply, each once, in their order."""
-    said = [directive for directive in recipe.directives if directive.name == "applies"]
-    codes = tuple(dict.fromkeys(code for directive in said for code in directive.words))
-    if said and BASIC_CODE not in codes:
-        sentence = f"options refine a profile; put a recipe that applies {BASIC_CODE} before this one"
-        raise RecipeError(said[0].path, said[0].line, sentence)
-    if _FULL_DATES in codes and _MODIFIED_DATES in codes:
-        raise RecipeError(said[-1].path, said[-1].line, "dates can be kept in full or modified, not both; leave one")
-    return codes
-
-
 def _unguarded(recipe: Recipe) -> frozenset[int]:
     """The attributes whose values the residual guard does not look for."""
     said = [directive.words for directive in recipe.directives if directive.name == "unguarded"]
     return frozenset(dictionary.TAGS[word] for words in said for word in words)
-
-
-def _check_reached(recipe: Recipe, reached: AbstractSet[Rule]) -> None:
-    for rule in recipe.rules:
-        if rule not in reached:
-            raise RecipeError(
-                rule.path,
-                rule.line,
-                f"{rule.text} never applies: other lines decide, or nothing matches; leave it out",
-            )
-
-
-def _check_identifiers(recipe: Recipe, plan: Plan) -> None:
-    """File meta, index and layout name the instance by its class and its new UID: the data set has to agree."""
-    if plan.decisions[_SOP_CLASS_UID].action is not Action.KEEP or _SOP_CLASS_UID in plan.added:
-        raise RecipeError(recipe.path, 1, "SOPClassUID has to stay; write KEEP SOPClassUID")
-    step = plan.added.get(_SOP_INSTANCE_UID) or plan.decisions[_SOP_INSTANCE_UID]
-    if step.function is not FUNCTIONS["uid"] and not _retains_uids(recipe, step):
-        raise RecipeError(recipe.path, 1, "SOPInstanceUID has to be new; write REPLACE SOPInstanceUID func:uid")
-
-
-def _check_cleaned(recipe: Recipe, plan: Plan) -> None:
-    """Content that is said to be clean has no text as sent: concepts that nobody knows hold free text."""
-    step = plan.decisions[TEXT_VALUE]
-    if CLEAN_CONTENT_CODE in _applied(recipe) and step.action is Action.KEEP:
-        path, line = (step.rule.path, step.rule.line) if step.rule else (recipe.path, 1)
-        sentence = f"{CLEAN_CONTENT_CODE} is applied and TextValue is kept; write REPLACE TextValue func:description"
-        raise RecipeError(path, line, sentence)
-
-
-def _retains_uids(recipe: Recipe, step: Step) -> bool:
-    return step.action is Action.KEEP and step.rule is not None and _RETAINED_UIDS in _applied(recipe)
 
 
 def _digest(recipe: Recipe, policy: Policy) -> str:

@@ -46,6 +46,9 @@ def _weak(plan: Plan) -> Iterator[tuple[str, str, Step]]:
         for step in (plan.added.get(row.tag), plan.decisions.get(row.tag)):
             if step and is_weak(row.basic, step):
                 yield dictionary.write(row.tag), row.basic, step
+        for place in plan.places.lines:
+            if place.tag == row.tag and place.step.rule and is_weak(row.basic, place.step):
+                yield place.step.rule.name, row.basic, place.step
     for (group, creator, element), step in plan.private.items():
         if is_weak("X", step):
             yield f'({group:04X},"{creator}",{element:02X})', "X", step

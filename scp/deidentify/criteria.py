@@ -22,7 +22,9 @@ _SIZES: Mapping[str, int] = {"<d": 8, "<f": 4, "<i": 4, "<h": 2, "<I": 4, "<H": 
 
 
 def meets(label: Label) -> Held:
-    """Whether a data set meets the label's criteria."""
+    """Whether a data set meets the label's criteria; one that has only coordinates is every image's."""
+    if not label.criteria:
+        return lambda _: True
     return _joined([_line(criterion) for criterion in label.criteria], [one.operator for one in label.criteria])
 
 
@@ -79,12 +81,16 @@ _WITHOUT_VALUE: Mapping[str, Callable[[int], Held]] = {
 
 def _is_empty(dataset: DataSet, tag: int) -> bool:
     element = dataset.find(tag)
-    return element is not None and not dataset.value(tag).strip(b" \0")
+    if element is None:
+        return False
+    value = dataset.value(tag)
+    vr = dictionary.vr(tag) if element.vr == "UN" else element.vr
+    return not (value.strip(b" \0") if vr in TEXT_VRS else value)  # a number 0 is a value
 
 
 def _contains(tag: int, value: str) -> Held:
     search = re.compile(value, re.IGNORECASE).search
-    return lambda dataset: search(text(dataset, tag)) is not None
+    return lambda dataset: dataset.find(tag) is not None and search(text(dataset, tag)) is not None
 
 
 def _equals(tag: int, value: str) -> Held:
@@ -92,6 +98,6 @@ def _equals(tag: int, value: str) -> Held:
 
     def equals(dataset: DataSet) -> bool:
         sent = text(dataset, tag).casefold()
-        return sent in wanted or not wanted.isdisjoint(sent.split("\\"))
+        return dataset.find(tag) is not None and (sent in wanted or not wanted.isdisjoint(sent.split("\\")))
 
     return equals

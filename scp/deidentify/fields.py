@@ -14,7 +14,7 @@ _PRIVATE = re.compile(r'(\(?)([0-9A-Fa-f]{4}),"([^"\\]{1,64})",([0-9A-Fa-f]{2})(
 _KEYWORD = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 _EXPANDER = re.compile(r"([A-Za-z]+):(.*)")
 _LOWERED_CLASS = re.compile(r"\\[A-Z]")
-_GROUP = re.compile(r"[0-9A-Fa-f]{4}")
+_GROUP = re.compile(r"[0-9A-Fa-f]{1,4}")
 _INSIDE = "__"
 _NUMBER = re.compile(r"\d{1,6}", re.ASCII)
 _VR_LENGTH = 2
@@ -37,6 +37,15 @@ class Private:
     creator: str
     element: int
     vr: str
+
+    @property
+    def attribute(self) -> Attribute:
+        """As one of the dictionary, whose keyword nobody knows."""
+        return Attribute(self.group << 16 | self.element, "", (self.vr,))
+
+    def __str__(self) -> str:
+        """As recipes write it."""
+        return f'({self.group:04X},"{self.creator}",{self.element:02X})'
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +83,14 @@ def parse(text: str) -> Field:
     if expander := _EXPANDER.fullmatch(text):
         return Matching(_expression(expander[1].lower(), expander[2]))
     return _keyword(text)
+
+
+def attribute(field: Field) -> Field:
+    """The attribute itself that stands in one place inside of sequences; any other field as it is."""
+    if not isinstance(field, Inside):
+        return field
+    tag = field.tags[-1]
+    return Named(dictionary.find(tag) or Attribute(tag, "", ("UN",)))
 
 
 def _private(match: re.Match[str]) -> Private:
@@ -126,6 +143,10 @@ def _expression(expander: str, expression: str) -> Callable[[Attribute], bool]:
         return _selection(expression)
     if (search := _SEARCHES.get(expander)) is None:
         raise ValueError(f"unknown expander {expander}: (known: {', '.join([*_SEARCHES, 'select'])}, and ALL)")
+    if _INSIDE in expression:
+        raise ValueError(
+            f"{expression} searches the names above an attribute; name the place: Sequence{_INSIDE}Keyword"
+        )
     if _LOWERED_CLASS.search(expression):
         raise ValueError(f"deid lowers {expression} before it searches, which would change its meaning; rewrite it")
     try:
@@ -137,14 +158,14 @@ def _expression(expander: str, expression: str) -> Callable[[Attribute], bool]:
 def _searching(form: str) -> Callable[[str], Callable[[Attribute], bool]]:
     def search(expression: str) -> Callable[[Attribute], bool]:
         pattern = re.compile(form.format(expression), re.IGNORECASE)
-        return lambda attribute: pattern.search(attribute.keyword) is not None
+        return lambda attribute: any(map(pattern.search, dictionary.spellings(attribute)))
 
     return search
 
 
 def _excepting(expression: str) -> Callable[[Attribute], bool]:
     pattern = re.compile(expression, re.IGNORECASE)
-    return lambda attribute: pattern.search(attribute.keyword) is None
+    return lambda attribute: not any(map(pattern.search, dictionary.spellings(attribute)))
 
 
 _SEARCHES: Mapping[str, Callable[[str], Callable[[Attribute], bool]]] = {

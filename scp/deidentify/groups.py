@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scp.deidentify import fields
-from scp.deidentify.fields import Inside, Matching, Named, Private
+from scp.deidentify.fields import Field, Inside, Matching, Named, Private
 from scp.dictionary import Attribute
 
-_SPLIT = re.compile(r'by="(.)"(?:;minlength=(\d{1,2}))?|minlength=(\d{1,2})')
+_OPTION = re.compile(r"""(by)=(["']?)([^"']+)\2|(minlength)=(\d{1,2})""", re.ASCII)
 _LEAST = 2
 """Characters a value needs to be looked for: a single one, like a sex, stands in everything."""
 
@@ -17,7 +17,7 @@ _LEAST = 2
 class Needle:
     """Values to look for: those of the attributes that match, split at a character, of at least so many characters."""
 
-    attributes: Named | Matching
+    attributes: Field
     by: str = ""
     least: int = _LEAST
 
@@ -32,36 +32,35 @@ class Searched:
 def needle(words: Sequence[str]) -> Needle:
     """One line of %values. Raises ValueError with a sentence where it is not understood."""
     verb, name, *options = words
-    attributes = _public(fields.parse(name), name)
+    attributes = fields.parse(name)
     if verb == "FIELD" and not options:
         return Needle(attributes)
-    match = _SPLIT.fullmatch(" ".join(options)) if verb == "SPLIT" else None
-    if match is None:
+    found = [_OPTION.fullmatch(one.strip()) for one in " ".join(options).split(";")] if options else []
+    said = {(match[1] or match[4]): match[3] or match[5] for match in found if match}
+    if verb != "SPLIT" or len(said) != len(found):
         raise ValueError('a line of %values is FIELD f, or SPLIT f by="^";minlength=4')
-    return Needle(attributes, match[1] or " ", int(match[2] or match[3] or _LEAST))
+    return Needle(attributes, said.get("by", " "), max(int(said.get("minlength", _LEAST)), _LEAST))
 
 
-def member(words: Sequence[str]) -> Named | Matching:
+def member(words: Sequence[str]) -> Named | Matching | Private:
     """One line of %fields. Raises ValueError with a sentence where it is not understood."""
     if words[0] != "FIELD" or len(words) != len(("FIELD", "f")):
         raise ValueError("a line of %fields is FIELD f")
-    return _public(fields.parse(words[1]), words[1])
+    field = fields.parse(words[1])
+    if isinstance(field, Inside):
+        raise ValueError(f"{words[1]} is one place, and groups hold attributes wherever they stand")  # noqa: TRY004  a text is wrong
+    return field
 
 
-def union(members: Sequence[Named | Matching]) -> Matching:
-    """All attributes that any member names."""
+def union(members: Sequence[Named | Matching | Private]) -> list[Matching | Private]:
+    """All public attributes that any member names, together, and each private one."""
+    private: list[Matching | Private] = [one for one in members if isinstance(one, Private)]
+    if len(private) == len(members):
+        return private
     tags = frozenset(one.attribute.tag for one in members if isinstance(one, Named))
     expressions = tuple(one.matches for one in members if isinstance(one, Matching))
 
     def matches(attribute: Attribute) -> bool:
         return attribute.tag in tags or any(expression(attribute) for expression in expressions)
 
-    return Matching(matches)
-
-
-def _public(field: fields.Field, name: str) -> Named | Matching:
-    if isinstance(field, Private):
-        raise ValueError(f"{name} is private, and groups hold public attributes only")  # noqa: TRY004  a text is wrong
-    if isinstance(field, Inside):
-        raise ValueError(f"{name} is one place, and groups hold attributes wherever they stand")  # noqa: TRY004  the same
-    return field
+    return [Matching(matches), *private]

@@ -15,7 +15,8 @@ from scp import dictionary
 from scp.dataset import BOUNDS, Reader, Span
 from scp.deidentify import needles
 from scp.deidentify.functions.original import Original
-from scp.deidentify.needles import LONG, SEPARATORS, Kind, Needle, Recent, Roots, Sought
+from scp.deidentify.needles import LONG, SEPARATORS, Kind, Needle, Recent
+from scp.deidentify.sought import Roots, Sought, arrange, is_wide
 from scp.deidentify.step import Action, Step
 from scp.outcome import Failure, Outcome
 from scp.table import Element, Shapes
@@ -50,11 +51,11 @@ class Guard:
         The data set begins at `start` of `output`; it is complete but for pixel data, which the guard does not see.
         """
         if output:
-            self.hold(output, start, (needles.arrange(needles.collect(self.kinds, original, self._recent)),))
+            self.hold(output, start, (arrange(needles.collect(self.kinds, original, self._recent)),))
 
     def sought(self, original: Original, sent: Iterable[tuple[int, bytes]]) -> Sought:
         """What `hold` has to look for where an original has these values, by tag, of the attributes in `kinds`."""
-        return needles.arrange(needles.spelled(self.kinds, original, sent))
+        return arrange(needles.spelled(self.kinds, original, sent))
 
     def hold(self, output: bytes, start: int, sought: Sequence[Sought]) -> None:
         """As `check`, against what was collected already. What is a date is none of the other things."""
@@ -64,7 +65,7 @@ class Guard:
         table = _Table(output, start, self._recent.shapes)
         for dates, wide, written, loose in sought:
             there = [_there(dates, bare), _there(written, lower)]
-            if wide and needles.is_wide(lower):
+            if wide and is_wide(lower):
                 there.append(_there(wide, lower))
             for spelling, needle in chain.from_iterable(there):
                 if spelling in lower and (needle.kind is Kind.DATE or not _is_date(spelling, sought)):

@@ -4,18 +4,21 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from functools import partial
 from typing import NamedTuple
 
 from scp import dictionary
 from scp.dataset import DataSet
 from scp.deidentify import blank, encoding, fields, native, part10, search
 from scp.deidentify.cleaning import Cleaning
+from scp.deidentify.decision import ACTION_OF, Decision
 from scp.deidentify.fields import Inside, Matching, Named, Private
 from scp.deidentify.functions.original import Original
 from scp.deidentify.functions.tokens import is_uid, uid
 from scp.deidentify.guard import Guard, guard
 from scp.deidentify.labels import Label
+from scp.deidentify.placed import Placed
+from scp.deidentify.places import Places
 from scp.deidentify.policy import SHOWING, PixelPolicy
 from scp.deidentify.recipe import Recipe, Rule
 from scp.deidentify.repeated import PrivateSteps
@@ -34,17 +37,6 @@ _SERIES_NUMBER, _INSTANCE_NUMBER = 0x00200011, 0x00200013
 _IS = re.compile(r"\+?\d{1,12}", re.ASCII)
 _LARGEST_IS = 2**31 - 1
 _DIGITS_OF_RECIPE = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What becomes of one attribute, and the line that decided; `line` is 0 and `text` empty where none did."""
-
-    attribute: str
-    action: str
-    path: Path
-    line: int
-    text: str
 
 
 class Content(NamedTuple):
@@ -71,6 +63,7 @@ class Plan:
     pixels: PixelPolicy = field(default_factory=PixelPolicy)
     added_blanked: Mapping[int, Step] = field(default_factory=dict)
     cleaning: Cleaning = field(default_factory=Cleaning)
+    places: Places = field(default_factory=Places)
     _tables: Tables = field(init=False)
     _tables_blanked: Tables = field(init=False)
     _guard: Guard = field(init=False)
@@ -89,8 +82,9 @@ class Plan:
         )
         object.__setattr__(self, "_tables", tables)
         object.__setattr__(self, "_tables_blanked", replace(tables, added=self.added_blanked))
-        object.__setattr__(self, "_guard", guard(self.decisions, self.added, self.unguarded))
-        held = self.searches or self.cleaning != Cleaning()
+        written = {**self.added, **self.places.written(self.decisions)}
+        object.__setattr__(self, "_guard", guard(self.decisions, written, self.unguarded))
+        held = self.searches or self.places.lines or self.cleaning != Cleaning()
         work = None if held else Work(tables, self.decisions, self.pixels, self._guard, self.protocols)
         object.__setattr__(self, "_work", work)
         ids = [word for one in self.recipe.directives if one.name == "id" for word in one.words]
@@ -118,7 +112,8 @@ class Plan:
             head, written, hold = self._head(instance, original), known.parts(original), known.hold
         else:
             splice, head, _ = self._begin(instance, subject)
-            original, written, hold = splice.original, splice.parts(), self._guard.check
+            original, written = splice.original, splice.parts()
+            hold = partial(self.places.check, self._guard)
         front = b"".join([head, *written.front])
         hold(front, len(head), original)
         behind = b"".join(written.behind)
@@ -164,18 +159,23 @@ class Plan:
         kept = (tag for tag in PIXELS if (step := self.decisions.get(tag)) and step.action is Action.KEEP)
         return frozenset(kept) - self.added.keys()
 
-    def _begin(self, instance: Instance, subject: Subject) -> tuple[Splice, bytes, tuple[Label, ...]]:
+    def _begin(self, instance: Instance, subject: Subject) -> tuple[Splice | Placed, bytes, tuple[Label, ...]]:
         """The work to be done, what stands before the data set in its file, and labels by which pixels are blanked."""
         dataset = instance.dataset
         encoding.check(dataset, instance.arrival.transfer_syntax, self.decisions)
         labels = self.pixels.look(dataset)
         if labels and instance.pixels is None:
             dataset = blank.blanked(dataset, instance.arrival.transfer_syntax, labels)
-        cleaned, texts = self.cleaning.apply(dataset)
+        cleaned, texts, gone = self.cleaning.apply(dataset)
         original = self.cleaning.retained(Original(dataset, subject, self.protocols), texts)
         head = self._head(instance, original)
         tables = self._tables_blanked if labels else self._tables
-        tables = search.tables(tables, self.searches, original) if self.searches else tables
+        places = self.places
+        if self.searches:
+            places = places.searched(tables, self.searches, original) if places.lines else places
+            tables = search.tables(tables, self.searches, original)
+        if places.lines:
+            return Placed(places, tables, original, cleaned, gone), head, labels
         return Splice(tables, original, cleaned), head, labels
 
     def _head(self, instance: Instance, original: Original) -> bytes:
@@ -188,7 +188,7 @@ class Plan:
     def _guarded(self, parts: list[Part], start: int, original: Original) -> bytes:
         """The parts as one, held against the instance's own values; the data set begins at `start`."""
         output = b"".join(parts)
-        self._guard.check(output, start, original)
+        self.places.check(self._guard, output, start, original)
         return output
 
     def _made(self, arrival: Arrival, original: Original, content: Content) -> DeidentifiedInstance:
@@ -227,9 +227,8 @@ class Plan:
         if isinstance(named, Matching):
             raise ValueError(f"{tag_or_keyword} is an expression; name one attribute")  # noqa: TRY004  a text is wrong
         if isinstance(named, Inside):
-            rules = [one for one in self.recipe.rules if one.attributes == named]
-            found = (Decision(tag_or_keyword, _ACTION_OF[one.verb], one.path, one.line, one.text) for one in rules[-1:])
-            return tuple(found) or (self._decision(tag_or_keyword, self.decisions.get(named.tags[-1])),)
+            place = self.places.at(named)
+            return (self._decision(tag_or_keyword, place.step if place else self.decisions.get(named.tags[-1])),)
         if isinstance(named, Private):
             step = self.private.get((named.group, named.creator, named.element))
             return (self._decision(tag_or_keyword, step),)
@@ -239,13 +238,13 @@ class Plan:
         if tag in SHOWING:
             return (self._decision(name, step), *self.images())
         if added := self.added.get(tag):
-            return (self._decision(name, added), self._decision(f"{name} inside sequences", step))
-        return (self._decision(name, step),)
+            return (self._decision(name, added), self._decision(f"{name} inside sequences", step), *self._places(tag))
+        return (self._decision(name, step), *self._places(tag))
 
     def summary(self) -> tuple[Decision, ...]:
         """What each line of the recipe does, in its order."""
         return tuple(
-            Decision(_name(rule), _ACTION_OF[rule.verb], rule.path, rule.line, rule.text) for rule in self.recipe.rules
+            Decision(_name(rule), ACTION_OF[rule.verb], rule.path, rule.line, rule.text) for rule in self.recipe.rules
         )
 
     def images(self) -> Iterator[Decision]:
@@ -258,22 +257,18 @@ class Plan:
         text = f"ADD {said.name} {said.words[0]}" if said else ""
         yield Decision("images without a label", self.pixels.otherwise.value, path, line, text)
 
+    def _places(self, tag: int) -> Iterator[Decision]:
+        """What lines say of an attribute in single places."""
+        for one in self.places.lines:
+            if one.tag == tag and (rule := one.step.rule):
+                yield self._decision(rule.name, one.step)
+
     def _decision(self, name: str, step: Step | None) -> Decision:
         action = step.action.value if step else Action.REMOVE.value
         rule = step.rule if step else None
         if rule is None:
             return Decision(name, action, self.recipe.path, 0, "")
         return Decision(name, action, rule.path, rule.line, rule.text)
-
-
-_ACTION_OF: Mapping[str, str] = {
-    "KEEP": Action.KEEP.value,
-    "BLANK": Action.BLANK.value,
-    "REPLACE": Action.REPLACE.value,
-    "JITTER": Action.REPLACE.value,
-    "ADD": Action.ADD.value,
-    "REMOVE": Action.REMOVE.value,
-}
 
 
 def _written_as(arrival: Arrival) -> str:

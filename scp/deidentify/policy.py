@@ -125,7 +125,7 @@ def _ruling(label: Label, verdicts: Mapping[str, Verdict]) -> Ruling:
     if verdict is None:
         known = ", ".join(f"ADD {name} {label.group}" for name in _DIRECTIVES)
         raise _error(label, f"nothing says what becomes of its images; write in %labels one of {known}")
-    if not label.criteria:
+    if not label.criteria and not label.regions:
         raise _error(label, "it has no criterion, so no image has it; write one, such as present Rows")
     if verdict is not Verdict.BLANK and label.regions:
         raise _error(label, f"it has coordinates and nothing is blanked; write ADD pixels_blank {label.group}")

@@ -17,7 +17,7 @@ from scp.table import Element, Item, Nested, Shape, Table
 
 _LENGTH = Struct("<I")
 _SHORT_LENGTH = 2
-_CHECKED = Bounds(depth=1 << 30, elements=1 << 62, values=1 << 62, header_bytes=1 << 62)  # what came was within them
+CHECKED = Bounds(depth=1 << 30, elements=1 << 62, values=1 << 62, header_bytes=1 << 62)  # what came was within them
 _BLANK = b"-"  # says nothing, and is no word of any protocol
 
 
@@ -73,16 +73,19 @@ class Pruning:
     tags: frozenset[int]
     optional: frozenset[int]
 
-    def apply(self, dataset: DataSet) -> DataSet:
-        """The data set without what was taken out; itself where that is nothing. Raises Failure as the judge does."""
+    def apply(self, dataset: DataSet, top: Cuts | None = None) -> DataSet:
+        """The data set without what was taken out; itself where that is nothing. Raises Failure as the judge does.
+
+        `top` is what is taken out of its top level, which no judge is asked about.
+        """
         elements, data = dataset.elements, dataset.data
         coming = elements[-1:] if elements and elements[-1].stop > len(data) else ()  # pixel data, still on the wire
         gathered = elements[: len(elements) - len(coming)]
-        parts = _Work(self, dataset).level(Level(data, gathered, dataset.nested, dataset.explicit), ())
+        parts = _Work(self, dataset).level(Level(data, gathered, dataset.nested, dataset.explicit), (), top)
         if parts is None:
             return dataset
         made = b"".join(parts)
-        left = read(made, explicit=dataset.explicit, bounds=_CHECKED)
+        left = read(made, explicit=dataset.explicit, bounds=CHECKED)
         if not coming:
             return left
         (pixels,) = coming

@@ -1,13 +1,13 @@
 """The grammar of a recipe, line by line: sections, groups, labels, directives and actions."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
 from scp.deidentify import fields, groups, labels, values
-from scp.deidentify.fields import Field, Inside, Matching, Named, Private
+from scp.deidentify.fields import Field, Matching, Named, Private
 from scp.deidentify.groups import Needle, Searched
 from scp.deidentify.labels import Label
 from scp.deidentify.rule import Directive, Recipe, RecipeError, Rule
@@ -21,8 +21,6 @@ _WORDS = re.compile(r"""(?:[^\s"]+|"[^"]*")+""")
 _LABEL = re.compile(r"LABEL\s+([^#]*[^#\s])\s*(?:#.*)?")
 _VERBS = ("ADD", "BLANK", "JITTER", "KEEP", "REMOVE", "REPLACE")
 _WITH_VALUE = frozenset({"ADD", "JITTER", "REPLACE"})
-_PRIVATE_VERBS = frozenset({"KEEP", "REMOVE", "REPLACE"})
-_INSIDE_VERBS = frozenset({"BLANK", "REMOVE"})
 _SEARCH_VERBS = frozenset({"BLANK", "REMOVE", "REPLACE"})
 _ANYTHING = Matching(lambda _: True)
 
@@ -43,7 +41,7 @@ class Reading:
     header: list[Line] = field(default_factory=list)
     directives: list[Directive] = field(default_factory=list)
     labels: list[Label] = field(default_factory=list)
-    members: dict[str, list[Named | Matching]] = field(default_factory=dict)
+    members: dict[str, list[Named | Matching | Private]] = field(default_factory=dict)
     needles: dict[str, list[Needle]] = field(default_factory=dict)
 
     def take(self, number: int, line: str) -> None:
@@ -68,10 +66,10 @@ class Reading:
         """The recipe, when every line was taken: a group may stand below lines that name it. Raises RecipeError."""
         if not self.formatted:
             raise RecipeError(self.path, 1, _NO_FORMAT)
-        rules = []
+        rules: list[Rule] = []
         for number, words, because in self.header:
             try:
-                rules.append(replace(self._rule(number, words), because=because))
+                rules += [replace(rule, because=because) for rule in self._rules(number, words)]
             except ValueError as error:
                 raise RecipeError(self.path, number, str(error)) from None
         return Recipe(self.path, content, tuple(rules), tuple(self.directives), tuple(self.labels))
@@ -111,25 +109,26 @@ class Reading:
         else:
             self.labels[-1] = replace(label, criteria=(*label.criteria, labels.criterion(line)))
 
-    def _rule(self, line: int, words: list[str]) -> Rule:
+    def _rules(self, line: int, words: list[str]) -> Iterator[Rule]:
+        """What a line says: one rule, or for a group one for its public and one for each of its private members."""
         verb, name, *value = words
-        named = self._named(name)
-        _check_verb(verb, name, named, value)
-        rule = Rule(self.path, line, " ".join(words), verb, name, named)
-        if not value:
-            return rule
-        if isinstance(named, Private):
-            return replace(rule, value=values.rewrite(" ".join(value), named))
-        where = _ANYTHING if isinstance(named, Searched) else named
-        return replace(rule, value=values.parse(verb, " ".join(value), where))
+        for named in self._named(name):
+            _check_verb(verb, name, named, value)
+            rule = Rule(self.path, line, " ".join(words), verb, name, named)
+            if isinstance(named, Private):
+                made = values.rewrite(verb, " ".join(value), named) if value else None
+                yield replace(rule, name=str(named) if name.startswith("fields:") else name, value=made)
+            else:
+                where = _ANYTHING if isinstance(named, Searched) else fields.attribute(named)
+                yield replace(rule, value=values.parse(verb, " ".join(value), where) if value else None)
 
-    def _named(self, name: str) -> Field | Searched:
+    def _named(self, name: str) -> Sequence[Field | Searched]:
         kind, _, group = name.partition(":")
         if kind == "fields":
             return groups.union(_group(self.members, kind, group))
         if kind == "values":
-            return Searched(tuple(_group(self.needles, kind, group)))
-        return fields.parse(name)
+            return [Searched(tuple(_group(self.needles, kind, group)))]
+        return [fields.parse(name)]
 
 
 _TAKES: Mapping[str, Callable[[Reading, int, str], None]] = {
@@ -178,10 +177,8 @@ def _action(line: str) -> list[str]:
 
 
 def _check_verb(verb: str, name: str, named: Field | Searched, value: list[str]) -> None:
-    if isinstance(named, Private) and verb not in _PRIVATE_VERBS:
-        raise ValueError(f"{verb} is not compiled for private attributes yet; they can be kept, removed or replaced")
-    if isinstance(named, Inside) and verb not in _INSIDE_VERBS:
-        raise ValueError(f"{verb} is not for one place inside of sequences; name the attribute by itself")
+    if isinstance(named, Private) and verb == "ADD":
+        raise ValueError("ADD is not for private attributes: whose block it would stand in is told by an element sent")
     if isinstance(named, Searched) and verb not in _SEARCH_VERBS:
         raise ValueError(f"{verb} is not for values that are looked for; they can be removed, blanked or replaced")
     if isinstance(named, Matching) and verb == "ADD":

@@ -91,7 +91,7 @@ def _agree(recipe: Recipe) -> None:
     except (SystemExit, KeyError, OSError, TypeError, UnicodeError) as error:
         raise RecipeError(recipe.path, 1, f"deid's own parser refuses it ({type(error).__name__})") from None
     theirs = [*(parsed.get("header") or ()), *(parsed.get("labels") or ())]
-    ours = [(rule.line, rule.text) for rule in recipe.rules]
+    ours = list(dict.fromkeys((rule.line, rule.text) for rule in recipe.rules))  # one line may be several rules
     ours += [(directive.line, " ".join(("ADD", directive.name, *directive.words))) for directive in recipe.directives]
     for (line, text), action in zip(ours, theirs, strict=False):
         if text != " ".join(action[key] for key in ("action", "field", "value") if key in action).strip():

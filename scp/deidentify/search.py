@@ -4,17 +4,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from scp import dictionary
-from scp.deidentify.fields import Named
+from scp.dataset import DataSet
+from scp.deidentify.fields import EVERY, Field, Inside, Matching, Named, Private
 from scp.deidentify.functions.original import VALUES, Original
 from scp.deidentify.groups import Needle
+from scp.deidentify.prune import Level
 from scp.deidentify.repeated import PrivateSteps
 from scp.deidentify.rule import Rule
 from scp.deidentify.splice import Tables
 from scp.deidentify.step import Action, Step
 from scp.deidentify.values import TEXT_VRS
 from scp.dictionary import Attribute
-from scp.table import Element
+from scp.table import Element, find
 
+_CREATORS = range(0x0010, 0x0100)
 _SEARCHED = frozenset({*TEXT_VRS, "UN"})
 _STAY = frozenset({0x00080005, 0x00080016, 0x00080018})
 """SpecificCharacterSet and the UIDs without which there is no object."""
@@ -36,7 +39,7 @@ def tables(of_plan: Tables, searches: Sequence[Search], original: Original) -> T
     ]
     public, private = dict(of_plan.public), dict(of_plan.private.by_place)
     for search in searches:
-        values = set(_values(search.needles, texts))
+        values = set(_values(search.needles, texts, original))
         for element, text in texts:
             if values and element.tag not in _STAY and any(value in text for value in values):
                 _decide(element, search, public)
@@ -58,21 +61,56 @@ def _decide(element: Element, search: Search, public: dict[int, Step]) -> None:
         del public[tag]
 
 
-def _values(needles: Sequence[Needle], texts: Sequence[tuple[Element, str]]) -> Iterator[str]:
+def _values(needles: Sequence[Needle], texts: Sequence[tuple[Element, str]], original: Original) -> Iterator[str]:
     for needle in needles:
-        for element, text in texts:
-            if _names(needle, element.tag):
-                for one in text.split(VALUES):
-                    for part in one.split(needle.by) if needle.by else [one]:
-                        if len(part.strip()) >= needle.least:
-                            yield part.strip()
+        for text in _named(needle.attributes, texts, original):
+            for one in text.split(VALUES):
+                for part in one.split(needle.by.casefold()) if needle.by else [one]:
+                    if len(part.strip()) >= needle.least:
+                        yield part.strip()
 
 
-def _names(needle: Needle, tag: int) -> bool:
-    if isinstance(needle.attributes, Named):
-        return needle.attributes.attribute.tag == tag
+def _named(named: Field, texts: Sequence[tuple[Element, str]], original: Original) -> Iterator[str]:
+    """The texts of what a line of %values names."""
+    dataset = original.dataset
+    if isinstance(named, Private):
+        yield from (_text(element, original) for element in _of_maker(named, dataset))
+    elif isinstance(named, Inside):
+        top = Level(dataset.data, dataset.elements, dataset.nested, dataset.explicit)
+        yield from (_text(element, original) for element in _at(named, top, 0))
+    else:
+        yield from (text for element, text in texts if _is_meant(named, element.tag))
+
+
+def _is_meant(named: Named | Matching, tag: int) -> bool:
+    if isinstance(named, Named):
+        return named.attribute.tag == tag
     attribute = dictionary.find(tag)
-    return attribute is not None and needle.attributes.matches(attribute)
+    return attribute is not None and named.matches(attribute)
+
+
+def _of_maker(private: Private, dataset: DataSet) -> Iterator[Element]:
+    """The private elements of any level whose block its creator holds there (PS3.5 7.8.1)."""
+    held = list(dataset.nested.values())
+    for elements in (dataset.elements, *(item.elements for sequence in held for item in sequence.items)):
+        for element in elements:
+            group, number = element.tag >> 16, element.tag & 0xFFFF
+            if group != private.group or number not in _CREATORS:
+                continue
+            creator = bytes(dataset.data[element.value : element.end]).rstrip(b" \0")
+            found = find(elements, group << 16 | number << 8 | private.element)
+            if found and creator == private.creator.encode():
+                yield found
+
+
+def _at(place: Inside, level: Level, depth: int) -> Iterator[Element]:
+    tag = place.tags[depth]
+    if depth == len(place.items):
+        yield from filter(None, [level.find(tag)])
+        return
+    for number, item in enumerate(level.items(tag)):
+        if place.items[depth] in {EVERY, number}:
+            yield from _at(place, item, depth + 1)
 
 
 def _text(element: Element, original: Original) -> str:

@@ -16,9 +16,10 @@ from scp.dataset import DataSet
 from scp.deidentify import encoding
 from scp.deidentify.functions.original import Original
 from scp.deidentify.guard import Guard
-from scp.deidentify.needles import MAKE, Sought
+from scp.deidentify.needles import MAKE
 from scp.deidentify.policy import SHOWING, PixelPolicy
 from scp.deidentify.sent import values
+from scp.deidentify.sought import Sought
 from scp.deidentify.splice import Parts, Splice, Tables
 from scp.deidentify.step import Action, Step
 from scp.instance import Instance, Part, Subject

@@ -1,14 +1,17 @@
 """The values a recipe's line can give: a literal, a function of ours, a number of days, or a directive's words."""
 
 import re
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from scp import dictionary
 from scp.dataset import LONG_VRS, SHORT_VRS
 from scp.deidentify.fields import Field, Named, Private
 from scp.deidentify.functions import FITTED, FUNCTIONS, REWRITES, TELLING, Made
 from scp.deidentify.functions.dates import jitter
 from scp.deidentify.functions.original import Function, Original
+from scp.deidentify.functions.shift import date_time
 from scp.deidentify.profile import CLEAN_PIXELS_CODE, MEANINGS
 from scp.dictionary import TAGS, Attribute
 
@@ -33,6 +36,10 @@ _PREFIX = re.compile(r"(deid_func|func|var):(.*)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
 _GROUP = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+_NUMBERS: Mapping[str, str] = {
+    "FD": "d", "FL": "f", "SL": "i", "SS": "h", "SV": "q", "UL": "I", "US": "H", "UV": "Q",
+}  # fmt: skip
+_FLOATS = frozenset({"FD", "FL"})
 _UIDS_OF_DEID = frozenset({"basic_uuid", "dicom_uuid", "pydicom_uuid", "suffix_uuid"})
 _DAYS_OF_YEAR = 365  # as deid counts them
 
@@ -59,25 +66,27 @@ class Value:
 def parse(verb: str, text: str, where: Field) -> Value:
     """What writes the new value. Raises ValueError with a sentence that says why the value cannot be understood."""
     prefixed = _PREFIX.fullmatch(text)
-    if not (prefixed and prefixed[1] == "func" and prefixed[2] in FITTED):
-        _check_text(verb, where)
     if verb == "JITTER":
         return _jitter(text, where)
-    if prefixed:
-        return _function(prefixed[1], prefixed[2], where)
-    return _literal(text, where)
+    if not prefixed:
+        return _literal(verb, text, where)
+    if prefixed[1] != "func" or prefixed[2] not in FITTED:
+        _check_text(verb, where)
+    return _function(prefixed[1], prefixed[2], where)
 
 
-def rewrite(text: str, private: Private) -> Value:
+def rewrite(verb: str, text: str, private: Private) -> Value:
     """What writes a private attribute anew. Raises ValueError with a sentence where nothing does."""
     name = text.removeprefix("func:")
-    if name != text and name in REWRITES:
+    if name == text:
+        return parse(verb, text, Named(private.attribute))
+    if name in REWRITES:
         written = REWRITES[name]
         return Value(lambda _attribute, _context: Made(rewrite=written), telling=True)
-    if name != text and name in _PRIVATE_FUNCTIONS and (name == "dummy" or private.vr in TEXT_VRS):
+    if name in _PRIVATE_FUNCTIONS and (name == "dummy" or private.vr in TEXT_VRS):
         return _named(name)
     known = ", func:".join([*REWRITES, *sorted(_PRIVATE_FUNCTIONS)])
-    raise ValueError(f"a private attribute can be replaced by one of func:{known} only")
+    raise ValueError(f"a private attribute can be replaced by text, or by one of func:{known}")
 
 
 _PRIVATE_FUNCTIONS = frozenset({"date_shift", "dummy", "uid"})
@@ -85,15 +94,27 @@ _PRIVATE_FUNCTIONS = frozenset({"date_shift", "dummy", "uid"})
 
 def _check_text(verb: str, where: Field) -> None:
     if isinstance(where, Named) and not set(where.attribute.vrs) <= TEXT_VRS.keys():
-        raise ValueError(f"{verb} can write text only, and this attribute is {' or '.join(where.attribute.vrs)}")
+        raise ValueError(
+            f"{verb} can write text and numbers only, and this attribute is {' or '.join(where.attribute.vrs)}"
+        )
 
 
 def _jitter(text: str, where: Field) -> Value:
-    if not isinstance(where, Named) or not set(where.attribute.vrs) <= _MOVABLE:
+    if isinstance(where, Named) and not set(where.attribute.vrs) <= _MOVABLE:
         raise ValueError("JITTER can move dates only; name an attribute with VR DA or DT")
-    if (prefixed := _PREFIX.fullmatch(text)) and prefixed[1] == "var":
-        return _variable(prefixed[2], lambda days: jitter(_days(days)), telling=True)
-    return _constant(jitter(_days(text)), telling=True)
+    prefixed = _PREFIX.fullmatch(text)
+    named = prefixed[2] if prefixed and prefixed[1] == "var" else ""
+    if named:
+        _check_name(named)
+    days = 0 if named else _days(text)
+
+    def made(attribute: Attribute, context: Context) -> Made:
+        moved = _days(_declared(named, context)) if named else days
+        if not set(attribute.vrs) <= _MOVABLE:
+            raise ValueError(f"JITTER can move dates only, and {dictionary.write(attribute.tag)} is none; except it")
+        return Made(date_time(moved) if attribute.vrs == ("DT",) else jitter(moved))
+
+    return Value(made, telling=True)
 
 
 def _days(text: str) -> int:
@@ -130,9 +151,16 @@ def _deid_function(words: list[str], where: Field) -> Value:
         raise ValueError(f"deid has no function deid_func:{name} (known: {known})")
     if options:
         raise ValueError(f"deid_func:{name} makes keyed UIDs under 2.25 here; leave out {' '.join(options)}")
-    if not isinstance(where, Named) or where.attribute.vrs != ("UI",):
-        raise ValueError(f"deid_func:{name} is compiled for UIDs only; for others write func:patient_pseudonym")
-    return _named("uid")
+    sentence = f"deid_func:{name} is compiled for UIDs only; for others write func:patient_pseudonym"
+    if isinstance(where, Named) and where.attribute.vrs != ("UI",):
+        raise ValueError(sentence)
+
+    def made(attribute: Attribute, _context: Context) -> Made:
+        if attribute.vrs != ("UI",):
+            raise ValueError(f"{sentence} ({dictionary.write(attribute.tag)} is none)")
+        return Made(FUNCTIONS["uid"])
+
+    return Value(made, telling=False)
 
 
 def _jitter_days(options: Sequence[str]) -> int:
@@ -143,21 +171,44 @@ def _jitter_days(options: Sequence[str]) -> int:
 
 
 def _variable(name: str, make: Callable[[str], Function], *, telling: bool) -> Value:
+    _check_name(name)
+    return Value(lambda _attribute, context: Made(make(_declared(name, context))), telling)
+
+
+def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
         raise ValueError(f"var:{name} has no name that can be declared; use letters, digits and underscores")
 
-    def made(_attribute: Attribute, context: Context) -> Made:
-        if name not in context.variables:
-            raise ValueError(f"var:{name} is not declared; declare it under [variables] in the configuration")
-        return Made(make(context.variables[name]))
 
-    return Value(made, telling)
+def _declared(name: str, context: Context) -> str:
+    if name not in context.variables:
+        raise ValueError(f"var:{name} is not declared; declare it under [variables] in the configuration")
+    return context.variables[name]
 
 
-def _literal(text: str, where: Field) -> Value:
+def _literal(verb: str, text: str, where: Field) -> Value:
     if '"' in text or "'" in text:
         raise ValueError("quotation marks would stand in the value; leave them out")
+    if not isinstance(where, Named):
+        written = _written(text, where)
+        return Value(lambda attribute, _: _number(text, attribute) or Made(written), telling=False)
+    if number := _number(text, where.attribute):
+        return Value(lambda _attribute, _context: number, telling=False)
+    _check_text(verb, where)
     return _constant(_written(text, where), telling=False)
+
+
+def _number(text: str, attribute: Attribute) -> Made | None:
+    """What writes these numbers to an attribute that is numbers; ValueError where they are none of its kind."""
+    vr = attribute.vrs[0]
+    if len(attribute.vrs) > 1 or vr not in _NUMBERS:
+        return None
+    try:
+        numbers = [(float if vr in _FLOATS else int)(one) for one in text.split("\\")]
+        value = struct.pack(f"<{len(numbers)}{_NUMBERS[vr]}", *numbers)
+    except (ValueError, OverflowError, struct.error):
+        raise ValueError(f"{text} is no value that {dictionary.write(attribute.tag)}, {vr}, can have") from None
+    return Made(rewrite=lambda _sent: value)
 
 
 def _written(text: str, where: Field) -> Function:

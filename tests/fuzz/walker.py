@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from io import BytesIO
+from pathlib import Path
 from typing import NamedTuple
 
 import pydicom
@@ -26,7 +27,8 @@ from scp.deidentify.recipe import load
 from scp.instance import Arrival, Instance, Peer, Subject
 from scp.outcome import Failure, Outcome
 
-RECIPES = ("mip", "mip-strict", "research-mri", "research-mri,clean-structured-content,clean-graphics")
+PLACES = f"mip,{Path(__file__).with_name('places.dicom')}"
+RECIPES = ("mip", "mip-strict", "research-mri", "research-mri,clean-structured-content,clean-graphics", PLACES)
 SYNTAXES = (EXPLICIT, IMPLICIT, RLE)
 SUBJECT = Subject("Pq7kLm20Xy", "4820117365", b"\x07" * 32)
 PEER = Peer("MODALITY", "CLOAKROOM", "192.0.2.7")

@@ -42,10 +42,12 @@ MOST_ELEMENTS = 600
 """Of a file compared: deid takes seconds for one with thousands."""
 RECIPES = {
     "names": "REMOVE PatientName\nBLANK PatientID\nREPLACE StudyDescription SOME\nADD PatientIdentityRemoved YES",
-    "tags": "REMOVE (0010,0010)\nREMOVE 00100030\nBLANK (0008,0080)\nREPLACE (0008,1030) NEW\nKEEP (0010,0040)",
-    "vr": "REMOVE select:VR:PN\nBLANK select:VR:TM",
-    "group": "REMOVE select:group:0010",
-    "expressions": "REMOVE contains:Institution\nREMOVE endswith:Physician\nBLANK contains:^Accession",
+    "tags": "REMOVE (0010,0010)\nREMOVE 00100030\nBLANK (0008,0080)\nREPLACE (0008,1030) NEW\nKEEP (0010,0040)\n"
+    "REPLACE Rows 5",
+    "vr": "REMOVE select:VR:PN\nBLANK select:VR:TM\nREPLACE select:VR:FD 1.5",
+    "group": "REMOVE select:group:10",
+    "expressions": "REMOVE contains:Institution\nREMOVE endswith:Physician\nBLANK contains:^Accession\n"
+    "REMOVE contains:Patient.s|0018,12\nBLANK startswith:0008003\nBLANK endswith:0060",
     "beginnings": "REMOVE startswith:Patient\nBLANK startswith:Study.*Time\nREPLACE startswith:PatientNam ANON",
     "fields": "REMOVE fields:people\nBLANK fields:times\n\n"
     "%fields people\nFIELD PatientName\nFIELD contains:Physician\n\n%fields times\nFIELD select:VR:TM\n\n%header",
@@ -53,6 +55,11 @@ RECIPES = {
     "all": "REMOVE ALL\nKEEP Rows\nKEEP PatientID\nREPLACE StudyDescription SOME",
     "except": "REMOVE except:^(Rows|Columns|PatientID|Modality|Bits.*)$",
     "jitter": "JITTER StudyDate 31\nREMOVE PatientBirthDate",
+    "all_dates": "JITTER endswith:Date -400\nREMOVE PatientName",
+    "places": "REPLACE SourceImageSequence__PurposeOfReferenceCodeSequence__CodeMeaning NEW\n"
+    "REMOVE SourceImageSequence__ReferencedSOPClassUID\nBLANK DerivationCodeSequence__CodeMeaning\n"
+    "REPLACE (0008,2112)__0__(0008,1155) 1.2\nREMOVE (0008,1140)__1__(0008,1155)\nREMOVE CodeValue\n"
+    "REPLACE SequenceOfUltrasoundRegions__PhysicalDeltaX 1.5\nREPLACE (0018,6011)__0__(0018,6020) -3",
     "add": "ADD PatientName ANON\nADD StudyID 7\nREMOVE StudyTime",
 }
 SCANS = Path(__file__).parents[3] / "shared" / "data"
@@ -156,14 +163,19 @@ def test_there_are_enough_files() -> None:
     assert len(FILES) > 100
 
 
-def dated(path: Path) -> bool:
-    """Whether deid can move the file's StudyDate; what it makes of others is difference b."""
+def dated(path: Path, name: str) -> bool:
+    """Whether deid can move the file's dates that the recipe names; what it makes of others is difference b."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return parse(str(pydicom.dcmread(path, specific_tags=["StudyDate"]).get("StudyDate", ""))) is not None
+        dataset = pydicom.dcmread(path)
+        if name == "jitter":
+            return parse(str(dataset.get("StudyDate", ""))) is not None
+        dates = [str(one.value) for one in dataset.iterall() if one.VR == "DA" and one.value]
+        return bool(dates) and all(map(parse, dates))
 
 
-PAIRS = [(path, name) for path in FILES for name in RECIPES if name != "jitter" or dated(path)]
+JITTERS = {"jitter", "all_dates"}
+PAIRS = [(path, name) for path in FILES for name in RECIPES if name not in JITTERS or dated(path, name)]
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -341,3 +353,24 @@ def test_a_line_that_names_an_attribute_is_an_exception_from_all(tmp_path: Path)
     by_deid, ours = both("REMOVE ALL\nBLANK SeriesTime", tmp_path, explicit(0x00080031, "TM", "134502"))
     assert "SeriesTime" not in by_deid
     assert ours.SeriesTime == ""
+
+
+LAYERS = (
+    "REMOVE PatientName\nBLANK PatientID\nREPLACE StudyDescription FIRST\nREMOVE contains:Institution",
+    "REPLACE StudyDescription SECOND\nADD PatientIdentityRemoved YES\nREMOVE select:VR:TM\nBLANK AccessionNumber",
+)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("path", FILES[::6], ids=lambda path: path.name)
+def test_two_recipes_on_one_another_are_the_same(path: Path, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.dicom" for number in range(len(LAYERS))]
+    for where, text in zip(paths, LAYERS, strict=True):
+        where.write_text(f"FORMAT dicom\n%header\n{text}\n")
+    _get_fields_inner.cache_clear()
+    (made,) = replace_identifiers([pydicom.dcmread(path)], deid=DeidRecipe([str(one) for one in paths]), save=False)
+    _get_fields_inner.cache_clear()
+    paths[0].write_text(f"{paths[0].read_text()}{OURS}")
+    plan = unguarded(compile_plan(load(",".join(map(str, paths))), Policy({})))
+    ours = pydicom.dcmread(BytesIO(b"".join(plan.apply(instance(path), SUBJECT).parts)))
+    assert comparable(made) == comparable(ours)

@@ -8,8 +8,6 @@ from pathlib import Path
 import pydicom
 import pytest
 from encoded import EXPLICIT, IMPLICIT, MR, UID, explicit, image, implicit, instance, items, ordered, sequence
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from test_differential import comparable, theirs
 
 from scp.deidentify import part10
@@ -17,6 +15,7 @@ from scp.deidentify.cleaning import Cleaning
 from scp.deidentify.compile import Policy
 from scp.deidentify.compile import compile as compile_plan
 from scp.deidentify.fields import EVERY, Inside, parse
+from scp.deidentify.places import Places
 from scp.deidentify.plan import Plan
 from scp.deidentify.recipe import RecipeError, load
 from scp.instance import Subject
@@ -120,9 +119,11 @@ def test_places_add_to_the_recipes_under_them(tmp_path: Path) -> None:
     site = tmp_path / "site.dicom"
     site.write_text("FORMAT dicom\n%header\nREMOVE RequestAttributesSequence__ScheduledProcedureStepID\n")
     plan = compile_plan(load(f"basic,clean-structured-content,{site}"), Policy({}))
-    assert plan.cleaning.places
+    assert plan.places.lines
     assert plan.cleaning.contents
-    assert compile_plan(load("basic"), Policy({})).cleaning == Cleaning()
+    without = compile_plan(load("basic"), Policy({}))
+    assert without.cleaning == Cleaning()
+    assert without.places == Places()
 
 
 def test_both_ways_to_write_a_place() -> None:
@@ -132,9 +133,6 @@ def test_both_ways_to_write_a_place() -> None:
     for wrong in ("CodeMeaning__", "__CodeMeaning", "RequestAttributesSequence__0__", "RequestAttributesSequence____X"):
         with pytest.raises(ValueError, match="keyword"):
             parse(wrong)
-
-
-WAYS = st.lists(st.sampled_from([REQUEST, PROTOCOL]), min_size=1, max_size=4)
 
 
 def tree(depth: int, count: int) -> list[bytes]:
@@ -148,25 +146,3 @@ def tree(depth: int, count: int) -> list[bytes]:
         return mine
 
     return inside("", depth)
-
-
-@settings(max_examples=60, deadline=None)
-@given(WAYS, st.data())
-def test_any_way_down_is_that_way_and_no_other(ways: list[int], data: st.DataObject) -> None:
-    numbers = tuple(data.draw(st.sampled_from([EVERY, 0, 1])) for _ in ways)
-    cleaning = Cleaning(places={Inside((*ways, MEANING), numbers): False})
-    whole = instance(image(*tree(3, 2))).dataset
-    pruned, texts = cleaning.apply(whole)
-    assert not texts
-    was, now = (bytes(one.data) for one in (whole, pruned))
-    names = [
-        [f"{tag:x}.{n} " for n in ((0, 1) if number == EVERY else (number,))]
-        for tag, number in zip(ways, numbers, strict=True)
-    ]
-    expected = {""}
-    for options in names:
-        expected = {way + option for way in expected for option in options}
-    for way in expected:
-        assert f"<{way}>".encode() not in now
-    kept = was.count(b"<") - sum(f"<{way}>".encode() in was for way in expected)
-    assert now.count(b"<") == kept

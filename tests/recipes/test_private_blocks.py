@@ -112,7 +112,7 @@ def test_every_row_of_the_list_is_a_line_of_research_mri() -> None:
         private = parse(field)
         assert private.vr == one.vr, field
         if one.function:
-            assert rewrite(f"func:{one.function}", private)
+            assert rewrite("REPLACE", f"func:{one.function}", private)
 
 
 def test_text_and_blocks_pass_only_through_what_checks_them() -> None:

@@ -40,6 +40,15 @@ def shifted(vr: str) -> Function | None:
     return date_shift
 
 
+def date_time(days: int) -> Function:
+    """What moves the day of a date and time by so many days, as JITTER does; the time and the precision stay."""
+
+    def moved(value: str, _original: Original) -> str:
+        return VALUES.join(_date_time(one.strip(" \0"), days) for one in value.split(VALUES))
+
+    return moved
+
+
 def _date(value: str, moved: int) -> str:
     """A day as DA; what is no day of the calendar becomes empty, a date and time too."""
     day = parse(value) if len(value.replace(".", "")) == len("YYYYMMDD") else None

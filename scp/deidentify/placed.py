@@ -1,0 +1,155 @@
+"""Executes a plan on one data set where lines name single places inside of sequences.
+
+What stands beside a place, and below one that is kept, goes the way of all other elements: each stretch of them is a
+`Splice` of its own. A recipe without such lines never comes here.
+"""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+
+from scp.dataset import UNDEFINED, DataSet, read_unknown
+from scp.deidentify.fields import EVERY
+from scp.deidentify.functions.original import Original
+from scp.deidentify.places import Place, Places
+from scp.deidentify.prune import Where
+from scp.deidentify.repeated import ITEM, ITEM_END, SEQUENCE_END, PrivateSteps, header
+from scp.deidentify.splice import Parts, Splice, Tables
+from scp.deidentify.step import Action, Step
+from scp.instance import Part
+from scp.outcome import Failure
+from scp.pixels import PIXELS
+from scp.table import Element, Item, Nested
+
+_PIXEL_REPRESENTATION = 0x00280103
+_FIRST_PIXELS = min(PIXELS)
+
+
+class Placed:
+    """The work on one instance as a `Splice` does it, with what lines say of single places."""
+
+    __slots__ = ("_dataset", "_gone", "_lines", "_tables", "original")
+
+    def __init__(
+        self, lines: Places, tables: Tables, original: Original, dataset: DataSet, gone: AbstractSet[Where]
+    ) -> None:
+        """`gone` are items that are no longer in the data set: the others keep the numbers they were sent with."""
+        self._lines = lines
+        self._tables = tables
+        self.original = original
+        self._dataset = dataset
+        self._gone = gone
+
+    def behind(self, dataset: DataSet) -> "Placed":
+        """The same work on what stands behind the pixel data."""
+        return Placed(self._lines, self._tables, self.original, dataset, self._gone)
+
+    def parts(self, tags: range = range(1 << 32)) -> Parts:
+        """The new data set; as `Splice.parts`."""
+        out = Parts([], [], [])
+        elements, begin, low = self._dataset.elements, 0, tags.start
+        for tag in sorted({one.where.tags[0] for one in self._lines.lines}):
+            at = bisect_left(elements, (tag,))
+            if at < len(elements) and elements[at].tag == tag and tag not in self._tables.added:
+                self._run(out, elements[begin:at], range(low, tag))
+                here = [one for one in self._lines.lines if one.where.tags[0] == tag]
+                (out.front if tag < _FIRST_PIXELS else out.behind).extend(
+                    self._decided(tag, elements[at], here, self._dataset, ())
+                )
+                begin, low = at + 1, tag + 1
+        self._run(out, elements[begin:], range(low, tags.stop))
+        return out
+
+    def _run(self, out: Parts, elements: tuple[Element, ...], tags: range) -> None:
+        """Top-level elements that no line speaks of, with what is added between them."""
+        made = Splice(self._tables, self.original, _some(self._dataset, elements)).parts(tags)
+        for parts, more in zip(out, made, strict=True):
+            parts.extend(more)
+
+    def _level(self, lines: Sequence[Place], level: DataSet, way: Where) -> list[Part]:
+        """One item in which something is decided by these lines."""
+        out: list[Part] = []
+        begin, depth, elements = 0, len(way), level.elements
+        for tag in sorted({one.where.tags[depth] for one in lines}):
+            at = bisect_left(elements, (tag,))
+            found = at < len(elements) and elements[at].tag == tag
+            out += self._plain(elements[begin:at], level)
+            here = [one for one in lines if one.where.tags[depth] == tag]
+            out += self._decided(tag, elements[at] if found else None, here, level, way)
+            begin = at + found
+        return out + self._plain(elements[begin:], level)
+
+    def _decided(
+        self, tag: int, element: Element | None, lines: Sequence[Place], level: DataSet, way: Where
+    ) -> list[Part]:
+        """An attribute that these lines name here, or that holds what they name."""
+        ending = [one for one in lines if len(one.where.tags) == len(way) + 1]
+        step = ending[-1].step if ending else self._tables.public.get(tag)
+        if step is None or step.action is Action.REMOVE or (element is None and step.action is not Action.ADD):
+            return []
+        if element and step.action is Action.RECURSE and (held := _held(element, level)):
+            deeper = [one for one in lines if len(one.where.tags) > len(way) + 1]
+            return self._sequence(element, held, deeper, way)
+        return self._stepped(tag, step, level)
+
+    def _sequence(
+        self, element: Element, held: tuple[Nested, DataSet], lines: Sequence[Place], way: Where
+    ) -> list[Part]:
+        """A sequence that stays, with what becomes of its items; lengths stay defined or undefined."""
+        body: list[Part] = []
+        number = -1
+        for item in held[0].items:
+            number += 1
+            while (*way, (element.tag, number)) in self._gone:
+                number += 1
+            body += self._item(item, held[1], lines, (*way, (element.tag, number)))
+        if element.end != element.stop:
+            return [header(element.tag, "SQ", UNDEFINED), *body, SEQUENCE_END]
+        return [header(element.tag, "SQ", sum(map(len, body))), *body]
+
+    def _item(self, item: Item, within: DataSet, lines: Sequence[Place], way: Where) -> list[Part]:
+        level = _some(within, item.elements)
+        here = [one for one in lines if one.where.items[len(way) - 1] in {EVERY, way[-1][1]}]
+        parts = self._level(here, level, way) if here else self._plain(item.elements, level)
+        if item.undefined:
+            return [ITEM.pack(0xFFFE, 0xE000, UNDEFINED), *parts, ITEM_END]
+        return [ITEM.pack(0xFFFE, 0xE000, sum(map(len, parts))), *parts]
+
+    def _plain(self, elements: tuple[Element, ...], level: DataSet) -> list[Part]:
+        """Elements of an item that no line speaks of."""
+        if not elements:
+            return []
+        front, pixels, behind = Splice(self._tables, self.original, _some(level, elements)).parts(range(0))
+        return [*front, *pixels, *behind]
+
+    def _stepped(self, tag: int, step: Step, level: DataSet) -> list[Part]:
+        """One attribute by this step, whatever is decided on it elsewhere."""
+        here = {tag: step}
+        added = step.action is Action.ADD
+        tables = replace(
+            self._tables,
+            public={} if added else here,
+            private=PrivateSteps({}),
+            added=here if added else {},
+        )
+        asked = tuple(one for one in level.elements if one.tag in {tag, _PIXEL_REPRESENTATION})
+        front, pixels, behind = Splice(tables, self.original, _some(level, asked)).parts(range(tag, tag + 1))
+        return [*front, *pixels, *behind]
+
+
+def _some(level: DataSet, elements: tuple[Element, ...]) -> DataSet:
+    return DataSet(level.data, level.explicit, elements, level.nested)
+
+
+def _held(element: Element, level: DataSet) -> tuple[Nested, DataSet] | None:
+    """What a sequence holds, also one that was sent as UN; None for what is none, which a splice refuses."""
+    if element.vr == "UN" and element.end == element.stop:
+        try:
+            level = read_unknown(level, element)
+        except Failure:
+            return None
+    elif element.vr not in {"SQ", "UN"}:
+        return None
+    nested = level.nested[element.start]
+    return nested, DataSet(level.data, nested.explicit, (), level.nested)
