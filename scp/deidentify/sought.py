@@ -1,4 +1,4 @@
-"""Needles in the order in which they are looked for: most are not there, so what several have in common is asked first."""
+"""Needles in the order in which they are looked for: most are not there, so what they have in common is asked first."""
 
 import re
 from collections.abc import Mapping, Sequence
