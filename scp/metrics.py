@@ -124,7 +124,7 @@ def _values_of(slot: _Slot) -> Any:  # noqa: ANN401  untyped upstream
     known = values.MultiProcessValue(lambda: slot.name)  # type: ignore[no-untyped-call]
     lock = threading.Lock()
 
-    class Value(known):  # type: ignore[misc]
+    class Value(known):  # type: ignore[misc,valid-type]
         def inc(self, amount: float) -> None:
             with lock:
                 self._value += amount
@@ -227,7 +227,7 @@ def _steps(registry: CollectorRegistry | None) -> Histogram:
 
 def _remember(metric: Counter | Histogram) -> None:
     """Each child is looked up once: the library checks the labels each time, which costs as much as to count."""
-    metric.labels = cache(metric.labels)  # type: ignore[method-assign]
+    metric.labels = cache(metric.labels)  # type: ignore[method-assign,assignment]
 
 
 def _lost(registry: CollectorRegistry | None) -> Gauge:

@@ -117,8 +117,9 @@ class Engine:
         try:
             self._flock(wait=wait)
             try:
-                with _answerable(self.name):
-                    yield from self._transaction()
+                yield from self._transaction()
+            except sqlite3.DatabaseError as error:
+                raise _in_words(error, self.name) from error
             finally:
                 fcntl.flock(self._lock, fcntl.LOCK_UN)
         finally:
@@ -133,28 +134,30 @@ class Engine:
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """A part of the transaction of `write()` that is undone alone when the block is left by an error."""
-        with _answerable(self.name):
-            database = self._database()
-            database.execute("SAVEPOINT part")
-            done = False
+        connection = self._database().conn
+        done = False
+        try:
+            connection.execute("SAVEPOINT part")
             try:
                 yield
                 done = True
             finally:
-                if database.conn.in_transaction:  # a full disk may have rolled back everything
+                if connection.in_transaction:  # a full disk may have rolled back everything
                     if not done:
-                        database.execute("ROLLBACK TO part")
-                    database.execute("RELEASE part")
+                        connection.execute("ROLLBACK TO part")
+                    connection.execute("RELEASE part")
+        except sqlite3.DatabaseError as error:
+            raise _in_words(error, self.name) from error
 
     def _transaction(self) -> Iterator[None]:
-        database = self._database()
-        database.execute("BEGIN IMMEDIATE")
+        connection = self._database().conn
+        connection.execute("BEGIN IMMEDIATE")
         try:
             yield
-            database.execute("COMMIT")
+            connection.execute("COMMIT")
         finally:
-            if database.conn.in_transaction:
-                database.execute("ROLLBACK")
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
 
     def _database(self) -> Database:
         database: Database | None = getattr(self._local, "database", None)
@@ -259,14 +262,6 @@ class _Life:
 def _statements(text: str) -> list[str]:
     bare = re.sub(r"--[^\n]*", "", text)
     return [statement.strip() for statement in bare.split(";") if statement.strip()]
-
-
-@contextmanager
-def _answerable(name: str) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        raise _in_words(error, name) from error
 
 
 def _in_words(error: sqlite3.DatabaseError, name: str) -> Exception:
