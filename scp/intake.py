@@ -122,7 +122,7 @@ class Intake:
             _logger.warning("stored_again", why="its file was gone")
         record = partial(self.index.record, clean, source, lost=lost)
         while True:
-            delivery = self.index.open_delivery(clean)
+            delivery = self.index.gathering(clean)
             with self.staging.adding(delivery.folder) as folder:
                 if self.index.is_receiving(delivery, clean.moves):
                     return self._store(folder, content, clean, record, delivery)
