@@ -20,6 +20,7 @@ BYTES_PER_SECOND: Final = 64 * 1024  # the slowest sender that is waited for
 GRACE_SECONDS: Final = 1.0  # how long a leaving worker waits for an association's next message
 LINGER_SECONDS: Final = 1.0
 LINGER_BYTES: Final = 1024 * 1024
+SCRAP_BYTES: Final = 8 * 1024
 _WANT_READ: Final = (BlockingIOError, ssl.SSLWantReadError)
 _WANT_WRITE: Final = (BlockingIOError, ssl.SSLWantWriteError)
 _QUICKACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)  # Linux
@@ -86,8 +87,8 @@ class Wire:
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
         self._poll.register(drain, select.POLLIN)
-        self._header = bytearray(HEADER_BYTES)
-        self._body = bytearray()
+        self._header = memoryview(bytearray(HEADER_BYTES))
+        self._body = memoryview(b"")
 
     def read_pdu(
         self, caps: Mapping[int, int], *, idle: float, until: float = inf, grace: float = inf
@@ -97,15 +98,16 @@ class Wire:
         `idle` is the deadline of its first byte, `until` that of the whole; `grace` are the seconds that a leaving
         worker waits for the first byte. The view is good until the next call.
         """
-        header = memoryview(self._header)
+        header = self._header
         got = self._read_some(header, *_sooner(idle, "idle_seconds", until), grace)
-        due = time.monotonic() + self._limits.header_seconds
-        self._read(header[got:], *_sooner(due, "header_seconds", until))
+        if got < HEADER_BYTES:
+            due = time.monotonic() + self._limits.header_seconds
+            self._read(header[got:], *_sooner(due, "header_seconds", until))
         kind, length = header[0], int.from_bytes(header[2:])
         check(kind, length, caps)
         if length > len(self._body):
-            self._body = bytearray(length)
-        body = memoryview(self._body)[:length]
+            self._body = memoryview(bytearray(length))
+        body = self._body[:length]
         due = time.monotonic() + self._limits.body_seconds + length / BYTES_PER_SECOND
         self._read(body, *_sooner(due, "body_seconds", until))
         return kind, body
@@ -153,15 +155,14 @@ class Wire:
 
     def _discard(self) -> None:
         left = LINGER_BYTES
-        scrap = memoryview(bytearray(64 * 1024))
+        scrap = self._body if len(self._body) >= SCRAP_BYTES else memoryview(bytearray(SCRAP_BYTES))
         deadline = time.monotonic() + LINGER_SECONDS
         while left > 0:
             left -= self._read_some(scrap, deadline)
 
     def _read(self, view: memoryview, deadline: float, limit: str) -> None:
-        got = 0
-        while got < len(view):
-            got += self._read_some(view[got:], deadline, limit)
+        while view:
+            view = view[self._read_some(view, deadline, limit) :]
 
     def _read_some(self, view: memoryview, deadline: float, limit: str = "", grace: float = inf) -> int:
         """Ask the socket first and wait only for what it has not: a TLS session keeps bytes that poll does not see."""
