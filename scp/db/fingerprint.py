@@ -42,6 +42,7 @@ class Whole:
     def __init__(self, bulk_key: bytes, key: bytes) -> None:
         self._keys = bulk_key, key
         self._mac = AESGCM(bulk_key)
+        self._keyed = hmac.new(key, digestmod="sha256")  # only ever copied
 
     def __call__(self, data: bytes | bytearray | memoryview) -> bytes:
         """Of these bytes."""
@@ -50,4 +51,6 @@ class Whole:
             pieces.update(data)
             return pieces.digest()
         tag = self._mac.encrypt(_NONCE, b"", data)  # nothing is encrypted: what comes out is the tag, GMAC
-        return hmac.digest(self._keys[1], tag, "sha256")
+        keyed = self._keyed.copy()
+        keyed.update(tag)
+        return keyed.digest()
