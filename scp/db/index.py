@@ -40,7 +40,7 @@ class Index:
                 raise DatabaseError(f"{self._engine.path}: belongs to another linkage database; keep the two together")
 
     def close(self) -> None:
-        """Close this thread's connection, and those to the index writer."""
+        """Close the connections, those to the index writer too."""
         self._commit.close()
         self._engine.close()
 

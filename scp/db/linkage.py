@@ -57,7 +57,7 @@ class Linkage(Sealing):
         return str(node["value"])
 
     def close(self) -> None:
-        """Close this thread's connection."""
+        """Close the connections."""
         self._engine.close()
 
     def source(self, sop_instance_uid: str, data: bytes | bytearray | memoryview) -> Source:
