@@ -240,10 +240,15 @@ class _Spare:
         """Keep it, unless there are enough; what a busier time has left over goes."""
         if self._closed or len(self._idle) >= SPARE or database.conn.in_transaction:
             database.conn.close()
-        else:
-            self._idle.append((time.monotonic(), database))
+            return
+        now = time.monotonic()
+        self._idle.append((now, database))
+        if len(self._idle) > 1:
+            self._drop(now - SPARE_SECONDS)
+
+    def _drop(self, before: float) -> None:
         with suppress(IndexError):
-            while self._idle[0][0] < time.monotonic() - SPARE_SECONDS:
+            while self._idle[0][0] < before:
                 self._idle.popleft()[1].conn.close()  # who takes one meanwhile takes it from the other end
 
     def close(self) -> None:
