@@ -1,7 +1,6 @@
 """What a node holds and whether it could take more, for those who look at it from outside."""
 
 import os
-import shutil
 from dataclasses import dataclass
 
 from scp.config import Config
@@ -57,17 +56,25 @@ def look(config: Config) -> Glance:
 
 def free_bytes(config: Config) -> dict[str, int]:
     """What is left on the disk of each folder that is written to, by its name in the configuration."""
-    return {name: shutil.disk_usage(getattr(config, name)).free for name in ("export", "state")}
+    return {"export": _free(os.statvfs(config.export)), "state": _free(os.statvfs(config.state))}
 
 
 def closed(config: Config) -> str:
-    """Why no instance may come in just now, "" if one may; it opens again by itself when there is room."""
+    """Why no instance may come in just now, "" if one may; it opens again by itself when there is room.
+
+    It is asked before every instance: one question for each disk, and one for the mark.
+    """
     try:
-        full = min(free_bytes(config).values()) < config.min_free_bytes
+        disks = os.statvfs(config.export), os.statvfs(config.state)
     except OSError:
         return "a disk does not say how much room it has"
-    if full:
+    if min(map(_free, disks)) < config.min_free_bytes:
         return "the disk is filled up to min_free_bytes"
-    if any(os.statvfs(folder).f_flag & os.ST_RDONLY for folder in (config.export, config.state)):
+    if any(disk.f_flag & os.ST_RDONLY for disk in disks):
         return "a disk can only be read"  # as file systems become after an error of the disk
     return "" if is_there(config.export) else "the export folder is not there"
+
+
+def _free(disk: os.statvfs_result) -> int:
+    """What may be used by those who are not root."""
+    return disk.f_bavail * disk.f_frsize

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 
@@ -53,9 +52,11 @@ def whose(identity: Callable[[Instance], Identity], rule: str, within: int) -> C
     grouping = GROUPINGS[rule]
 
     def complete(instance: Instance) -> Identity:
-        text, common = instance.dataset.text, grouping(instance)
-        return replace(
-            identity(instance),
+        text, common, found = instance.dataset.text, grouping(instance), identity(instance)
+        return Identity(
+            found.patient_id,
+            found.issuer,
+            found.study_uid,
             visit=f"{rule} {common}" if common else "",
             sex=text(_PATIENT_SEX),
             birth_date=text(_PATIENT_BIRTH_DATE),

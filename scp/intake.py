@@ -7,9 +7,7 @@ temporary file, and the way of the others begins where that is whole.
 """
 
 import re
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
@@ -74,18 +72,18 @@ class Intake:
         return outcome
 
     def _walk(self, arrival: Arrival) -> Outcome:
-        with self._step("examine"):
+        with self.metrics.step("examine"):
             instance = examine(arrival, self.bounds, self.streams, self.neighbours)
             source = self.linkage.source(arrival.sop_instance_uid, arrival.data)
-        with self._step("admission"):
+        with self.metrics.step("admission"):
             self._admit(instance)
             if instance.pixels is None and self._is_known(source):
                 return Outcome.UNCHANGED
         faults.point("intake.admitted")
-        with self._step("linkage"):
+        with self.metrics.step("linkage"):
             subject = self.linkage.resolve(self.identity(instance))
         faults.point("intake.resolved")
-        with self._step("deidentify"):
+        with self.metrics.step("deidentify"):
             clean = self.deidentify(instance, subject)
         faults.point("intake.deidentified")
         if isinstance(clean, DeidentifiedHead):
@@ -106,7 +104,7 @@ class Intake:
             seen = self.linkage.fingerprinting()
             arriving = Arriving(instance, head, file, seen, self.bounds)
             try:
-                with self._step("receive"):
+                with self.metrics.step("receive"):
                     clean = arriving.receive(partial(self._admit, instance))
                 source = self.linkage.source_of(instance.arrival.sop_instance_uid, seen.digest())
                 return Outcome.UNCHANGED if self._is_known(source) else self._keep(clean, source, file)
@@ -126,7 +124,7 @@ class Intake:
             _logger.warning("stored_again", why="its file was gone")
         record = partial(self.index.record, clean, source, lost=lost)
         while True:
-            delivery = self.index.open_delivery(clean)
+            delivery = self.index.gathering(clean)
             with self.staging.adding(delivery.folder) as folder:
                 if self.index.is_receiving(delivery, clean.moves):
                     return self._store(folder, content, clean, record, delivery)
@@ -139,9 +137,9 @@ class Intake:
         self, folder: int, content: Content, clean: DeidentifiedInstance, record: Record, delivery: Delivery
     ) -> Outcome:
         name = file_name(clean)
-        with self._step("store"):
+        with self.metrics.step("store"):
             new = files.place(folder, name, content, clean.digest, self.staging.sync)
-        with self._step("index"):
+        with self.metrics.step("index"):
             try:
                 recorded = record(name, delivery)
             except Unanswered:
@@ -184,14 +182,6 @@ class Intake:
         if not self.index.record_quarantine(entry, failure, passed.digest(), passed.size):
             self.quarantine.forget(failure.outcome.label, entry)
         faults.point("quarantine.recorded")
-
-    @contextmanager
-    def _step(self, step: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.metrics.step_seconds.labels(step).observe(time.perf_counter() - start)
 
 
 def examine(

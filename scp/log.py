@@ -1,5 +1,6 @@
 """The log: one JSON object a line on stderr, from a closed list of fields, never a value that came from a patient."""
 
+import json
 import logging
 import re
 import sys
@@ -30,6 +31,7 @@ FIELDS = frozenset(
 )  # fmt: skip
 
 _LONGEST = 200
+_ENCODER = json.JSONEncoder()
 _EVENT = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
@@ -48,16 +50,26 @@ def get(room: str) -> Any:  # noqa: ANN401  structlog's loggers are typed by wha
     """The logger of a room: `log.get("receive").info("association_accepted", count=3)`."""
     if not structlog.is_configured():
         _route("auto", "info", sys.stderr)
-    return structlog.get_logger(room=room)
+    return _Room(room)
+
+
+class _Room:
+    """A room's logger, put together once for each configuration; structlog would do so for each line."""
+
+    def __init__(self, room: str) -> None:
+        self._room = room
+        self._made: tuple[object, Any] = None, None
+
+    def __getattr__(self, method: str) -> Any:  # noqa: ANN401  as structlog types it
+        configured, made = structlog.get_config()["processors"], self._made
+        if made[0] is not configured:
+            made = self._made = configured, structlog.get_logger(room=self._room).bind()
+        return getattr(made[1], method)
 
 
 def _route(form: Format, level: str, stream: TextIO) -> None:
     pretty = form == "pretty" or (form == "auto" and stream.isatty())
-    render: Processor = (
-        structlog.dev.ConsoleRenderer(colors=stream.isatty())
-        if pretty
-        else structlog.processors.JSONRenderer(sort_keys=False)
-    )
+    render: Processor = structlog.dev.ConsoleRenderer(colors=stream.isatty()) if pretty else _json
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -122,7 +134,7 @@ def _only_allowed(_logger: WrappedLogger, _method: str, event: EventDict) -> Eve
 def _plain(value: object) -> object:
     if type(value) is str:
         return _text(value)
-    if value is None or isinstance(value, (bool, int, float)):
+    if value is None or isinstance(value, (int, float)):
         return value
     if isinstance(value, Enum):
         return value.name.lower()
@@ -131,6 +143,10 @@ def _plain(value: object) -> object:
     if isinstance(value, list | tuple | set | frozenset):
         return _several(value)
     return type(value).__name__
+
+
+def _json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    return _ENCODER.encode(event)  # which is made once: everything is plain already
 
 
 def _several(values: Iterable[object]) -> list[object]:

@@ -1,9 +1,12 @@
 """Every metric of the node, declared once; the processes of a node add theirs up through files."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -43,6 +46,22 @@ class _Slot:
     name: str = "supervisor"
 
 
+class Timed:
+    """Tells how many seconds its block took; for one block, and quicker than a generator would be."""
+
+    __slots__ = ("_observe", "_start")
+
+    def __init__(self, observe: Callable[[float], None]) -> None:
+        self._observe = observe
+        self._start = 0.0
+
+    def __enter__(self) -> None:
+        self._start = time.perf_counter()
+
+    def __exit__(self, *_error: object) -> None:
+        self._observe(time.perf_counter() - self._start)
+
+
 @dataclass(frozen=True, slots=True)
 class Metrics:
     """The metrics by name; label values are closed sets, all there from the start with 0."""
@@ -72,7 +91,11 @@ class Metrics:
         if not _SLOT.fullmatch(slot):
             raise ValueError(f"{slot!r} is not a slot's name")
         self._slot.name = slot
-        self.associations_open.set(0)  # what a predecessor held open is closed
+        self.associations_open.set(0)  # what a predecessor held open is closed; and all values go into the slot's file
+
+    def step(self, step: str) -> "Timed":
+        """Observes as one of STEPS how long the block takes that it is entered for, also where that raises."""
+        return Timed(self.step_seconds.labels(step).observe)
 
 
 def declare(registry: CollectorRegistry | None = None) -> Metrics:
@@ -88,9 +111,26 @@ def declare_node(folder: Path) -> Metrics:
     for stale in folder.glob("*.db"):
         stale.unlink()
     slot = _Slot()
-    metrics = _declare(CollectorRegistry(), values.MultiProcessValue(lambda: slot.name), slot)  # type: ignore[no-untyped-call]
+    metrics = _declare(CollectorRegistry(), _values_of(slot), slot)
     metrics.registry.register(MultiProcessCollector(None, path=str(folder)))  # type: ignore[no-untyped-call]
     return metrics
+
+
+def _values_of(slot: _Slot) -> Any:  # noqa: ANN401  untyped upstream
+    """The library's values in a file of the slot, without its look at each count whether there was a fork.
+
+    `identify` sets one, which is when the library does look; between two of them the slot is the same.
+    """
+    known = values.MultiProcessValue(lambda: slot.name)  # type: ignore[no-untyped-call]
+    lock = threading.Lock()
+
+    class Value(known):  # type: ignore[misc,valid-type]
+        def inc(self, amount: float) -> None:
+            with lock:
+                self._value += amount
+                self._file.write_value(self._key, self._value, 0.0)
+
+    return Value
 
 
 def _declare(registry: CollectorRegistry, value_class: Any, slot: _Slot) -> Metrics:  # noqa: ANN401  untyped upstream
@@ -158,6 +198,7 @@ def _counter(name: str, text: str, registry: CollectorRegistry | None, label: st
     counter = Counter(name, text, [label], registry=registry)
     for value in known:
         counter.labels(value)
+    _remember(counter)
     return counter
 
 
@@ -180,7 +221,13 @@ def _steps(registry: CollectorRegistry | None) -> Histogram:
     )
     for step in STEPS:
         histogram.labels(step)
+    _remember(histogram)
     return histogram
+
+
+def _remember(metric: Counter | Histogram) -> None:
+    """Each child is looked up once: the library checks the labels each time, which costs as much as to count."""
+    metric.labels = cache(metric.labels)  # type: ignore[method-assign,assignment]
 
 
 def _lost(registry: CollectorRegistry | None) -> Gauge:

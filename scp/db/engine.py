@@ -20,8 +20,8 @@ from scp.outcome import Failure, Outcome
 SQL = Path(__file__).parent / "sql"
 
 BUSY_SECONDS = 5.0
-SPARE = 16  # connections kept for threads to come
-SPARE_SECONDS = 30.0  # how long one is kept that nobody takes
+SPARE = 16  # connections kept that nobody uses
+SPARE_SECONDS = 30.0  # and for how long
 
 _NO_ROOM = {
     sqlite3.SQLITE_BUSY,
@@ -56,9 +56,10 @@ def queries(name: str) -> dict[str, str]:
 
 
 class Engine:
-    """One database file; each thread has its own connection, and writers of all processes queue at one lock file.
+    """One database file, for many threads; writers of all processes queue at one lock file.
 
-    What a thread leaves behind at its end the next one takes: to open a connection costs more than a small instance.
+    Each question and each transaction takes the connection that was given back last, and has it to itself: to open one
+    costs more than a small instance, and what is committed over one makes all others read their pages anew.
     """
 
     def __init__(self, path: Path, name: str) -> None:
@@ -76,20 +77,21 @@ class Engine:
         self._unlock.atexit = False
 
     def close(self) -> None:
-        """Close this thread's connection and the lock file; other threads' connections close with their threads."""
-        database: Database | None = getattr(self._local, "database", None)
-        if database is not None:
-            database.conn.close()
-            self._local.database = self._local.life = None
+        """Close the connections and the lock file; those that other threads use now close when they are given back."""
         self._spare.close()
         self._unlock()
 
     def rows(self, query: str, parameters: Parameters | None = None) -> list[sqlite3.Row]:
         """All rows of a named query; raises Failure when the database cannot answer."""
+        mine: Database | None = getattr(self._local, "database", None)  # within `write()`
+        database = mine or self._take()
         try:
-            rows: list[sqlite3.Row] = self._database().conn.execute(self.sql[query], parameters or {}).fetchall()
+            rows: list[sqlite3.Row] = database.conn.execute(self.sql[query], parameters or {}).fetchall()
         except sqlite3.DatabaseError as error:
             raise _in_words(error, self.name) from error
+        finally:
+            if mine is None:
+                self._spare.give(database)
         return rows
 
     def row(self, query: str, parameters: Parameters | None = None) -> sqlite3.Row | None:
@@ -117,8 +119,9 @@ class Engine:
         try:
             self._flock(wait=wait)
             try:
-                with _answerable(self.name):
-                    yield from self._transaction()
+                yield from self._transaction()
+            except sqlite3.DatabaseError as error:
+                raise _in_words(error, self.name) from error
             finally:
                 fcntl.flock(self._lock, fcntl.LOCK_UN)
         finally:
@@ -133,38 +136,50 @@ class Engine:
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """A part of the transaction of `write()` that is undone alone when the block is left by an error."""
-        with _answerable(self.name):
-            database = self._database()
-            database.execute("SAVEPOINT part")
-            done = False
+        connection = self._database().conn
+        done = False
+        try:
+            connection.execute("SAVEPOINT part")
             try:
                 yield
                 done = True
             finally:
-                if database.conn.in_transaction:  # a full disk may have rolled back everything
+                if connection.in_transaction:  # a full disk may have rolled back everything
                     if not done:
-                        database.execute("ROLLBACK TO part")
-                    database.execute("RELEASE part")
+                        connection.execute("ROLLBACK TO part")
+                    connection.execute("RELEASE part")
+        except sqlite3.DatabaseError as error:
+            raise _in_words(error, self.name) from error
 
     def _transaction(self) -> Iterator[None]:
-        database = self._database()
-        database.execute("BEGIN IMMEDIATE")
+        database = self._take()
+        self._local.database = database
+        connection = database.conn
         try:
-            yield
-            database.execute("COMMIT")
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
         finally:
-            if database.conn.in_transaction:
-                database.execute("ROLLBACK")
+            self._local.database = None
+            self._spare.give(database)
 
     def _database(self) -> Database:
+        """That of this thread's transaction; outside of one, that which is taken next."""
         database: Database | None = getattr(self._local, "database", None)
         if database is None:
-            database = self._local.database = self._spare.take() or self._connect()
-            self._local.life = _Life(database, self._spare)
+            database = self._take()
+            self._spare.give(database)
         return database
 
+    def _take(self) -> Database:
+        return self._spare.take() or self._connect()
+
     def _connect(self) -> Database:
-        # Connections stay in their thread; closing may happen in another, when the thread's locals are collected.
+        # One thread at a time, as `_Spare` sees to.
         connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, check_same_thread=False)
         connection.row_factory = sqlite3.Row
         database = Database(connection, execute_plugins=False, recursive_triggers=False)
@@ -208,14 +223,14 @@ class Engine:
 
 
 class _Spare:
-    """Connections of threads that have ended, for those that begin; what nobody may need any more is closed."""
+    """Connections that nobody uses just now; what nobody may need any more is closed."""
 
     def __init__(self) -> None:
         self._idle: deque[tuple[float, Database]] = deque()  # since when; the last one given is the first one taken
         self._closed = False
 
     def take(self) -> Database | None:
-        """One that is as good as new."""
+        """The one that was given last."""
         try:
             return self._idle.pop()[1]
         except IndexError:
@@ -225,10 +240,15 @@ class _Spare:
         """Keep it, unless there are enough; what a busier time has left over goes."""
         if self._closed or len(self._idle) >= SPARE or database.conn.in_transaction:
             database.conn.close()
-        else:
-            self._idle.append((time.monotonic(), database))
+            return
+        now = time.monotonic()
+        self._idle.append((now, database))
+        if len(self._idle) > 1:
+            self._drop(now - SPARE_SECONDS)
+
+    def _drop(self, before: float) -> None:
         with suppress(IndexError):
-            while self._idle[0][0] < time.monotonic() - SPARE_SECONDS:
+            while self._idle[0][0] < before:
                 self._idle.popleft()[1].conn.close()  # who takes one meanwhile takes it from the other end
 
     def close(self) -> None:
@@ -240,33 +260,9 @@ class _Spare:
     __del__ = close
 
 
-class _Life:
-    """Gives a thread's connection back when the thread's locals go.
-
-    sqlite_utils' object is part of a reference cycle, so that it would stay open until the garbage collector comes by:
-    hundreds of descriptors in a node whose associations are short.
-    """
-
-    def __init__(self, database: Database, spare: _Spare) -> None:
-        self._database = database
-        self._spare = spare
-
-    def __del__(self) -> None:
-        with suppress(sqlite3.ProgrammingError):  # closed by hand before
-            self._spare.give(self._database)
-
-
 def _statements(text: str) -> list[str]:
     bare = re.sub(r"--[^\n]*", "", text)
     return [statement.strip() for statement in bare.split(";") if statement.strip()]
-
-
-@contextmanager
-def _answerable(name: str) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        raise _in_words(error, name) from error
 
 
 def _in_words(error: sqlite3.DatabaseError, name: str) -> Exception:

@@ -29,7 +29,7 @@ class Expiry:
         self._engine = Engine(path, "expiry")
 
     def close(self) -> None:
-        """Close this thread's connection."""
+        """Close the connections."""
         self._engine.close()
 
     def published(self, before: float) -> list[Old]:

@@ -29,7 +29,7 @@ class Ledger:
         self._engine = Engine(path, "exports")
 
     def close(self) -> None:
-        """Close this thread's connection."""
+        """Close the connections."""
         self._engine.close()
 
     def offer(self, name: str, since: float) -> int:

@@ -1,5 +1,6 @@
 """The index: which de-identified instance stands where, in which delivery of which visit, and what is in quarantine."""
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,7 @@ class Index:
     def __init__(self, path: Path, commit: Callable[[Engine], Commit] = OwnCommit) -> None:
         self._engine = Engine(path, "index")
         self._commit = commit(self._engine)
+        self._last = threading.local()
 
     def open(self, node: str) -> None:
         """Migrate and make sure that this index belongs to the linkage of this node; raises DatabaseError if not."""
@@ -38,7 +40,7 @@ class Index:
                 raise DatabaseError(f"{self._engine.path}: belongs to another linkage database; keep the two together")
 
     def close(self) -> None:
-        """Close this thread's connection, and those to the index writer."""
+        """Close the connections, those to the index writer too."""
         self._commit.close()
         self._engine.close()
 
@@ -81,6 +83,18 @@ class Index:
         row = self._engine.row("delivery_state", _key(delivery))
         return None if row is None else str(row["state"])
 
+    def gathering(self, instance: DeidentifiedInstance) -> Delivery:
+        """As `open_delivery`, without asking where this thread's last instance went to the same visit.
+
+        Closed that may be since, as any other: only `is_receiving` says, under the folder's lock. Where it says so, the
+        next call asks.
+        """
+        last: Delivery | None = getattr(self._last, "delivery", None)
+        self._last.delivery = None
+        if last is not None and last.scan_research_id == instance.scan_research_id:
+            return last
+        return self.open_delivery(instance)
+
     def is_receiving(self, delivery: Delivery, moves: int | None = None) -> bool:
         """Whether files may still be added to its staging folder; ask while holding that folder's shared lock.
 
@@ -90,7 +104,9 @@ class Index:
         row = self._engine.row("delivery_state", _key(delivery))
         if row is not None and moves is not None and row["moves"] > moves:
             raise Failure(Outcome.OUT_OF_RESOURCES, MOVED)
-        return row is not None and State[row["state"].upper()].open
+        receiving = row is not None and State[row["state"].upper()].open
+        self._last.delivery = delivery if receiving else None
+        return receiving
 
     def record(
         self,

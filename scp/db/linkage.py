@@ -3,6 +3,7 @@
 import hmac
 import json
 import secrets
+import threading
 import time
 from base64 import b32encode
 from collections.abc import Mapping
@@ -30,6 +31,7 @@ class Linkage(Sealing):
     def __init__(self, path: Path, key: bytes) -> None:
         super().__init__(key)
         self._engine = Engine(path, "linkage")
+        self._last = threading.local()
         self._check = hmac.new(key, b"cloakroom linkage key", "sha256").hexdigest()
 
     def open(self) -> str:
@@ -55,7 +57,7 @@ class Linkage(Sealing):
         return str(node["value"])
 
     def close(self) -> None:
-        """Close this thread's connection."""
+        """Close the connections."""
         self._engine.close()
 
     def source(self, sop_instance_uid: str, data: bytes | bytearray | memoryview) -> Source:
@@ -68,9 +70,7 @@ class Linkage(Sealing):
 
     def fingerprint(self, data: bytes | bytearray | memoryview) -> bytes:
         """A keyed digest of bytes as received: equal content is recognised, but only with the key."""
-        fingerprint = self.fingerprinting()
-        fingerprint.update(data)
-        return fingerprint.digest()
+        return self._whole(data)
 
     def fingerprinting(self) -> Fingerprint:
         """The fingerprint of what comes piece by piece: `update` it with them, its `digest` is that of them all."""
@@ -81,7 +81,7 @@ class Linkage(Sealing):
 
         Raises Failure OTHER_PERSON when the study is known to be of another patient, sex or birth date.
         """
-        blinds = self.blinds(identity)
+        blinds = self._blinds_of(identity)
         where = "member" if identity.hours else "visit"
         found = self._find(where, blinds)
         if found is None:
@@ -96,6 +96,16 @@ class Linkage(Sealing):
         if found is None:
             raise DatabaseError(f"{self._engine.path}: does not give back what was written into it")
         return found
+
+    def _blinds_of(self, identity: Identity) -> dict[str, bytes | None]:
+        """`blinds`, with those of the thread's last instance kept: they depend on nothing but identity and key.
+
+        An instance is mostly of the same study as the one before. What is kept goes with the thread.
+        """
+        before: tuple[Identity, dict[str, bytes | None]] | None = getattr(self._last, "blinds", None)
+        if before is None or before[0] != identity:
+            before = self._last.blinds = identity, self.blinds(identity)
+        return before[1]
 
     def fits(self) -> bool:
         """Whether this key made this database; raises DatabaseError where it is none."""

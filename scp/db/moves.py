@@ -51,7 +51,7 @@ class Moves:
         self._engine.sql |= queries("moves")
 
     def close(self) -> None:
-        """Close this thread's connection."""
+        """Close the connections."""
         self._engine.close()
 
     def unfinished(self) -> list[Move]:

@@ -24,7 +24,7 @@ class Volumes:
         self._engine = Engine(path, "volumes")
 
     def close(self) -> None:
-        """Close this thread's connection."""
+        """Close the connections."""
         self._engine.close()
 
     def knows(self, source: bytes) -> bool:

@@ -26,8 +26,11 @@ class Refused(Failure):
     """One write that cannot be done; the database is well, and the others of the transaction are not concerned."""
 
 
+_OF_ONE: Final = (Refused, sqlite3.IntegrityError, sqlite3.ProgrammingError)
+
+
 def run(engine: Engine, writes: Sequence[Write], *, wait: bool = True) -> list[Row | Failure]:
-    """Carry out writes in one transaction; what is returned is durable.
+    """Carry out writes, one or more, in one transaction; what is returned is durable.
 
     Raises Taken, with nothing done, when somebody else is writing and it shall not `wait` for that.
 
@@ -35,9 +38,15 @@ def run(engine: Engine, writes: Sequence[Write], *, wait: bool = True) -> list[R
     OUT_OF_RESOURCES or STORAGE_FAULT when the database will not; then none of them was done, or, after a
     STORAGE_FAULT, nobody knows.
     """
-    with engine.write(wait=wait):
-        found = [_one(engine, write) for write in writes]
-        faults.point("index.changed")
+    try:
+        with engine.write(wait=wait):
+            # One that has the transaction to itself is undone with it, and needs no part of its own.
+            found = [_one(engine, write) for write in writes] if len(writes) > 1 else [_carry_out(engine, writes[0])]
+            faults.point("index.changed")
+    except _OF_ONE as error:
+        if len(writes) > 1:
+            raise
+        return [_in_its_place(error)]
     faults.point("index.committed")
     return found
 
@@ -45,11 +54,19 @@ def run(engine: Engine, writes: Sequence[Write], *, wait: bool = True) -> list[R
 def _one(engine: Engine, write: Write) -> Row | Failure:
     try:
         with engine.savepoint():
-            return WRITES[write.kind](engine, write.row)
-    except Refused as refused:
-        return refused
-    except (sqlite3.IntegrityError, sqlite3.ProgrammingError) as error:
-        return Failure(Outcome.FAILED, f"the index does not take such a row ({type(error).__name__})")
+            return _carry_out(engine, write)
+    except _OF_ONE as error:
+        return _in_its_place(error)
+
+
+def _carry_out(engine: Engine, write: Write) -> Row | Failure:
+    return WRITES[write.kind](engine, write.row)
+
+
+def _in_its_place(error: Exception) -> Failure:
+    if isinstance(error, Refused):
+        return error
+    return Failure(Outcome.FAILED, f"the index does not take such a row ({type(error).__name__})")
 
 
 def _instance(engine: Engine, row: Row) -> Row:

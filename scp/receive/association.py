@@ -14,6 +14,7 @@ from scp.receive.patience import Patience
 from scp.receive.wire import GRACE_SECONDS, PDU, Overdue, ProtocolError, Reason, Wire
 
 if TYPE_CHECKING:
+    from scp.receive.answers import Answer
     from scp.receive.door import FrontDoor
     from scp.receive.negotiation import Context, Request
 
@@ -113,7 +114,7 @@ class Association:
             self._end("aborted", "by the peer")
             return None
         with self._host.patience.reading(len(body), artim):
-            read = negotiation.read(bytes(body), self._address, tls.proven(self._wire.session))
+            read = self._door.answers.read(bytes(body), self._address, tls.proven(self._wire.session))
         request = self._admit(read)
         if isinstance(request, Rejection):
             self._reject(request)
@@ -140,19 +141,21 @@ class Association:
         _logger.warning("association_rejected", address=self._address, rejection=rejection.label)
 
     def _accept(self, request: "Request") -> "Request":
-        limits = self._door.limits
-        answer, self._contexts = negotiation.accept(
-            request,
-            self._door.sop_classes,
-            limits.max_pdu_bytes,
-            identified=self._door.users is not None,
-            transfer_syntaxes=self._door.transfer_syntaxes,
-        )
+        answer, self._contexts = self._door.answers.accept(request, self._answer)
         self._wire.send(answer)
         self._accepted = request
         self._door.metrics.associations.labels("accepted").inc()
         _logger.info("association_accepted", address=self._address, count=len(self._contexts))
         return request
+
+    def _answer(self, request: "Request") -> "Answer":
+        return negotiation.accept(
+            request,
+            self._door.sop_classes,
+            self._door.limits.max_pdu_bytes,
+            identified=self._door.users is not None,
+            transfer_syntaxes=self._door.transfer_syntaxes,
+        )
 
     def _perform(self, request: "Request", stream: Messages, context_id: int, command: Command) -> None:
         """Carry out one request and answer it."""

@@ -2,9 +2,8 @@
 
 import re
 import struct
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from scp.receive.wire import ProtocolError, Reason
 
@@ -15,7 +14,8 @@ UNRECOGNIZED_OPERATION: Final = 0x0211  # PS3.7 C.5.20
 
 _UID: Final = re.compile(rb"[0-9.]{1,64}")
 _HEADER: Final = struct.Struct("<HHI")
-_US: Final = struct.Struct("<HHIH")
+_LENGTH: Final = struct.Struct("<HHII")
+_FIXED: Final = struct.Struct("<" + 4 * "HHIH")
 
 
 class Field(IntEnum):
@@ -49,8 +49,10 @@ class Tag(IntEnum):
     REQUESTED_SOP_INSTANCE_UID = 0x1001
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Command:
+_FIELDS: Final = {int(field): field for field in Field}
+
+
+class Command(NamedTuple):
     """A request as its command set states it; the UIDs as sent, without their padding."""
 
     field: Field
@@ -59,14 +61,17 @@ class Command:
     sop_class_uid: bytes
     sop_instance_uid: bytes
 
+    def __repr__(self) -> str:
+        """Without the UIDs, which are a patient's."""
+        return f"<{self.field.name}>"
+
 
 def read(data: bytes | bytearray) -> Command:
     """Read a request's command set (implicit VR little endian); raises ProtocolError where it is not one."""
-    values = _values(data)
-    try:
-        field = Field(_us(values, Tag.COMMAND_FIELD))
-    except ValueError:
-        raise ProtocolError(Reason.UNRECOGNIZED_PARAMETER, "a command that DIMSE does not know") from None
+    values = _values(bytes(data))
+    field = _FIELDS.get(_us(values, Tag.COMMAND_FIELD))
+    if field is None:
+        raise ProtocolError(Reason.UNRECOGNIZED_PARAMETER, "a command that DIMSE does not know")
     cancel = field is Field.C_CANCEL_RQ
     return Command(
         field=field,
@@ -85,29 +90,31 @@ def respond(command: Command, status: int) -> bytes:
     body = b"".join(
         (
             _ui(Tag.AFFECTED_SOP_CLASS_UID, command.sop_class_uid),
-            _US.pack(0, Tag.COMMAND_FIELD, 2, RESPONSE | command.field),
-            _US.pack(0, Tag.MESSAGE_ID_BEING_RESPONDED_TO, 2, command.message_id),
-            _US.pack(0, Tag.COMMAND_DATA_SET_TYPE, 2, NO_DATA_SET),
-            _US.pack(0, Tag.STATUS, 2, status),
+            _FIXED.pack(
+                *(0, Tag.COMMAND_FIELD, 2, RESPONSE | command.field),
+                *(0, Tag.MESSAGE_ID_BEING_RESPONDED_TO, 2, command.message_id),
+                *(0, Tag.COMMAND_DATA_SET_TYPE, 2, NO_DATA_SET),
+                *(0, Tag.STATUS, 2, status),
+            ),
             _ui(Tag.AFFECTED_SOP_INSTANCE_UID, command.sop_instance_uid),
         )
     )
-    return _HEADER.pack(0, 0, 4) + struct.pack("<I", len(body)) + body
+    return _LENGTH.pack(0, 0, 4, len(body)) + body
 
 
-def _values(data: bytes | bytearray) -> dict[int, bytes]:
+def _values(data: bytes) -> dict[int, bytes]:
     """Element number to value; group length is not needed, because fragments say where a command set ends."""
     values: dict[int, bytes] = {}
-    at, last = 0, -1
-    while at < len(data):
-        start = at + _HEADER.size
-        if start > len(data):
+    at, last, size, header = 0, -1, len(data), _HEADER.unpack_from
+    while at < size:
+        start = at + 8
+        if start > size:
             raise ProtocolError(Reason.INVALID_PARAMETER, "a command set that ends within an element")
-        group, element, length = _HEADER.unpack_from(data, at)
+        group, element, length = header(data, at)
         at = start + length
-        if group or element <= last or at > len(data):
+        if group or element <= last or at > size:
             raise ProtocolError(Reason.INVALID_PARAMETER, "a command set that is none")
-        values[element] = bytes(data[start:at])
+        values[element] = data[start:at]
         last = element
     return values
 

@@ -1,11 +1,12 @@
 """What the front door is handed, so that it knows no other room."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from scp.instance import Arrival, Peer
 from scp.outcome import Outcome, Rejection
+from scp.receive.answers import Answers
 
 if TYPE_CHECKING:
     from scp.config import Limits
@@ -31,3 +32,4 @@ class FrontDoor:
     users: "Users | None" = None
     transfer_syntaxes: tuple[str, ...] = ()
     closed: Callable[[], str] = str
+    answers: Answers = field(init=False, default_factory=Answers, repr=False)  # a door with other settings has others

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from scp.config import Limits
 
 _PDV_HEADER: Final = struct.Struct(">IBB")
-_PDU_HEADER: Final = struct.Struct(">BBI")
+_WHOLE: Final = struct.Struct(">BBIIBB")  # the headers of a PDU and of the one value in it
 _FREE_FRAGMENTS: Final = 1000
 _FREE_SECONDS: Final = 30.0  # of a message before its rate counts: latency and waiting are no slowness
 _MIN_MEAN_FRAGMENT: Final = 64  # bytes, on average, once a message has more fragments than the free ones
@@ -31,6 +31,7 @@ class Control(IntFlag):
 
 _COMMAND: Final = int(Control.COMMAND)  # an operation on flags costs as much as a small read
 _LAST: Final = int(Control.LAST)
+_ALL: Final = _COMMAND | _LAST
 
 
 class Fragment(NamedTuple):
@@ -160,11 +161,11 @@ class Messages:
 def encode(context_id: int, command_set: bytes, max_pdu_bytes: int) -> bytes:
     """A command set as the P-DATA-TF PDUs that a peer takes; `max_pdu_bytes` is what it advertised, 0 for no limit."""
     room = max_pdu_bytes - _PDV_HEADER.size if max_pdu_bytes else len(command_set)
+    if len(command_set) <= room:
+        return _WHOLE.pack(PDU.DATA, 0, 6 + len(command_set), 2 + len(command_set), context_id, _ALL) + command_set
     parts = []
     for start in range(0, len(command_set), room):
         part = command_set[start : start + room]
-        last = Control.LAST if start + room >= len(command_set) else Control(0)
-        parts.append(_PDU_HEADER.pack(PDU.DATA, 0, _PDV_HEADER.size + len(part)))
-        parts.append(_PDV_HEADER.pack(2 + len(part), context_id, Control.COMMAND | last))
-        parts.append(part)
+        last = _LAST if start + room >= len(command_set) else 0
+        parts += [_WHOLE.pack(PDU.DATA, 0, 6 + len(part), 2 + len(part), context_id, _COMMAND | last), part]
     return b"".join(parts)

@@ -5,8 +5,6 @@ import mmap
 import os
 import struct
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 TITLE_BYTES: Final = 16
@@ -14,6 +12,33 @@ LOCK_SECONDS: Final = 1.0
 _TRY_SECONDS: Final = 0.0005  # it is held for some microseconds
 _COUNT: Final = struct.Struct("q")
 _NOBODY: Final = -1  # instead of a count: no worker serves in this slot
+
+
+class _Lock:
+    """Of a file in memory, so that it orders processes; not waited for longer than LOCK_SECONDS."""
+
+    def __init__(self) -> None:
+        self._file = os.memfd_create("register", os.MFD_CLOEXEC)
+
+    def __enter__(self) -> None:
+        deadline = time.monotonic() + LOCK_SECONDS
+        while not self.now() and time.monotonic() < deadline:
+            time.sleep(_TRY_SECONDS)
+
+    def __exit__(self, *_error: object) -> None:
+        fcntl.lockf(self._file, fcntl.LOCK_UN)
+
+    def now(self) -> bool:
+        """Have it now, or not."""
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Give the file back."""
+        os.close(self._file)
 
 
 class Register:
@@ -29,7 +54,7 @@ class Register:
         self._rows = rows
         self._size = _COUNT.size + TITLE_BYTES * rows
         self._page = mmap.mmap(-1, self._size * slots)
-        self._lock = os.memfd_create("register", os.MFD_CLOEXEC)
+        self._locked = _Lock()
         for slot in range(slots):
             self.clear(slot)
 
@@ -40,10 +65,10 @@ class Register:
     def join(self, slot: int, title: str, most: int, most_of_title: int) -> str:
         """Enter an association; else the limit that forbids it: max_associations or max_associations_per_title."""
         row = _row(title)
-        with self._locked():
+        with self._locked:
             if self.count() >= min(most, self._rows):
                 return "max_associations"
-            if sum(self._titles(each).count(row) for each in range(self._slots)) >= most_of_title:
+            if sum(self._titles(each).count(row) for each in range(self._slots) if self._count(each)) >= most_of_title:
                 return "max_associations_per_title"
             count = self._count(slot)
             at = self._first(slot) + count * TITLE_BYTES
@@ -53,7 +78,7 @@ class Register:
 
     def leave(self, slot: int, title: str) -> None:
         """Take one of the worker's associations of this title out; the last row fills the gap."""
-        with self._locked():
+        with self._locked:
             titles = self._titles(slot)
             gap = self._first(slot) + titles.index(_row(title)) * TITLE_BYTES
             self._page[gap : gap + TITLE_BYTES] = titles[-1]
@@ -75,24 +100,7 @@ class Register:
     def close(self) -> None:
         """Give memory and lock back, in a process that ends without exiting."""
         self._page.close()
-        os.close(self._lock)
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        deadline = time.monotonic() + LOCK_SECONDS
-        while not self._lock_now() and time.monotonic() < deadline:
-            time.sleep(_TRY_SECONDS)
-        try:
-            yield
-        finally:
-            fcntl.lockf(self._lock, fcntl.LOCK_UN)
-
-    def _lock_now(self) -> bool:
-        try:
-            fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+        self._locked.close()
 
     def _first(self, slot: int) -> int:
         return slot * self._size + _COUNT.size

@@ -4,6 +4,7 @@ import math
 import select
 import socket
 import ssl
+import struct
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,10 +17,13 @@ if TYPE_CHECKING:
     from scp.receive.drain import Drain
 
 HEADER_BYTES: Final = 6
+AHEAD_BYTES: Final = 4096  # taken with a header at most: a command, a release or the end of a data set, not its body
 BYTES_PER_SECOND: Final = 64 * 1024  # the slowest sender that is waited for
 GRACE_SECONDS: Final = 1.0  # how long a leaving worker waits for an association's next message
 LINGER_SECONDS: Final = 1.0
 LINGER_BYTES: Final = 1024 * 1024
+SCRAP_BYTES: Final = 8 * 1024
+_HEADER: Final = struct.Struct(">BxI")
 _WANT_READ: Final = (BlockingIOError, ssl.SSLWantReadError)
 _WANT_WRITE: Final = (BlockingIOError, ssl.SSLWantWriteError)
 _QUICKACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)  # Linux
@@ -86,8 +90,9 @@ class Wire:
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
         self._poll.register(drain, select.POLLIN)
-        self._header = bytearray(HEADER_BYTES)
-        self._body = bytearray()
+        self._ahead = memoryview(bytearray(AHEAD_BYTES))
+        self._at = self._end = 0  # of what has come ahead and was not asked for yet
+        self._body = memoryview(b"")
 
     def read_pdu(
         self, caps: Mapping[int, int], *, idle: float, until: float = inf, grace: float = inf
@@ -97,18 +102,39 @@ class Wire:
         `idle` is the deadline of its first byte, `until` that of the whole; `grace` are the seconds that a leaving
         worker waits for the first byte. The view is good until the next call.
         """
-        header = memoryview(self._header)
-        got = self._read_some(header, *_sooner(idle, "idle_seconds", until), grace)
-        due = time.monotonic() + self._limits.header_seconds
-        self._read(header[got:], *_sooner(due, "header_seconds", until))
-        kind, length = header[0], int.from_bytes(header[2:])
+        if self._end - self._at < HEADER_BYTES:
+            self._read_header(idle, until, grace)
+        kind, length = _HEADER.unpack_from(self._ahead, self._at)
         check(kind, length, caps)
+        start = self._at + HEADER_BYTES
+        self._at = start + length
+        if self._at <= self._end:
+            return kind, self._ahead[start : self._at]
+        return kind, self._read_body(length, start, until)
+
+    def _read_header(self, idle: float, until: float, grace: float) -> None:
+        """Ask the socket for a header, and take what comes with it: small PDUs come several at once."""
+        ahead, got = self._ahead, self._end - self._at
+        if got:  # a part of it came with the one before
+            ahead[:got] = bytes(ahead[self._at : self._end])
+        self._at, self._end = 0, got
+        if not got:
+            self._end = self._read_some(ahead, *_sooner(idle, "idle_seconds", until), grace)
+        if self._end < HEADER_BYTES:
+            due = _sooner(time.monotonic() + self._limits.header_seconds, "header_seconds", until)
+            while self._end < HEADER_BYTES:
+                self._end += self._read_some(ahead[self._end :], *due)
+
+    def _read_body(self, length: int, start: int, until: float) -> memoryview:
+        """The body of a PDU of which not all has come with its header."""
         if length > len(self._body):
-            self._body = bytearray(length)
-        body = memoryview(self._body)[:length]
+            self._body = memoryview(bytearray(length))
+        body, there = self._body[:length], self._end - start
+        body[:there] = self._ahead[start : self._end]
+        self._at = self._end = 0
         due = time.monotonic() + self._limits.body_seconds + length / BYTES_PER_SECOND
-        self._read(body, *_sooner(due, "body_seconds", until))
-        return kind, body
+        self._read(body[there:], *_sooner(due, "body_seconds", until))
+        return body
 
     def secure(self, context: ssl.SSLContext) -> None:
         """Make it a TLS session, as its server; raises Overdue, ssl.SSLError, or OSError when the peer is gone."""
@@ -153,15 +179,14 @@ class Wire:
 
     def _discard(self) -> None:
         left = LINGER_BYTES
-        scrap = memoryview(bytearray(64 * 1024))
+        scrap = self._body if len(self._body) >= SCRAP_BYTES else memoryview(bytearray(SCRAP_BYTES))
         deadline = time.monotonic() + LINGER_SECONDS
         while left > 0:
             left -= self._read_some(scrap, deadline)
 
     def _read(self, view: memoryview, deadline: float, limit: str) -> None:
-        got = 0
-        while got < len(view):
-            got += self._read_some(view[got:], deadline, limit)
+        while view:
+            view = view[self._read_some(view, deadline, limit) :]
 
     def _read_some(self, view: memoryview, deadline: float, limit: str = "", grace: float = inf) -> int:
         """Ask the socket first and wait only for what it has not: a TLS session keeps bytes that poll does not see."""

@@ -15,6 +15,7 @@ from scp.store.direct import Growing, growing
 from scp.store.files import FOLDER_MODE, TEMPORARY, Temporary, answerable, make_folder, sync_folder, temporary
 from scp.store.grouped import GroupedSync
 
+STAGING = ".tmp"
 MARK = ".node"
 """Whose export folder it is (scp/store/belonging.py)."""
 LOCK = ".publishing"
@@ -26,7 +27,7 @@ class Staging:
     """The folder `.tmp` below the export root: the same file system, a name that the Data Factory's scanners skip."""
 
     def __init__(self, export: Path) -> None:
-        self.root = export / ".tmp"
+        self.root = export / STAGING
         self.work = self.root / "exports"  # the exporter's: no file in it is an instance
         self.expired = self.root / "expired"  # what retention took away, until it is removed
         self.sync = GroupedSync()
@@ -116,12 +117,13 @@ class Staging:
             (self.root / folder).rmdir()
 
     def _open(self, folder: str) -> int:
-        path = self.root / folder
+        path = f"{self.root}/{folder}"
         while True:
             try:
                 return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
             except FileNotFoundError:
                 with suppress(FileExistsError):
-                    path.mkdir()
-                    path.chmod(FOLDER_MODE)  # whatever the umask
+                    made = self.root / folder
+                    made.mkdir()
+                    made.chmod(FOLDER_MODE)  # whatever the umask
                     sync_folder(self.root)

@@ -1,7 +1,6 @@
-import gc
 import re
 import sqlite3
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import get_context
 
 import pytest
@@ -87,12 +86,50 @@ def test_a_corrupt_page_is_a_storage_fault(engine):
     assert caught.value.outcome is Outcome.STORAGE_FAULT
 
 
-def test_each_thread_has_its_own_connection(engine):
-    seen = []
-    thread = threading.Thread(target=lambda: seen.append(engine._database()))
-    thread.start()
-    thread.join()
-    assert seen[0] is not engine._database()
+def test_each_transaction_has_its_own_connection(engine):
+    with engine.write():
+        mine = engine._database()
+        assert in_thread(engine._database) is not mine
+        engine.change("set_node", {"name": "mine", "value": "yes"})
+        assert value(engine, "mine") == "yes", "a question within asks there"
+        assert in_thread(lambda: value(engine, "mine")) is None, "and others do not see it yet"
+        assert engine._database() is mine
+    assert in_thread(lambda: value(engine, "mine")) == "yes"
+
+
+def test_each_question_takes_the_connection_that_was_given_back_last(engine):
+    with engine.write():
+        first = connection(engine)
+        second = in_thread(lambda: connection(engine))
+        assert second is not first
+    assert connection(engine) is in_thread(lambda: connection(engine)) is first
+    with engine.write():
+        assert connection(engine) is first
+
+
+@pytest.mark.parametrize("broken", ["SELECT nothing FROM nowhere", "INSERT INTO node (name) VALUES (NULL)"])
+def test_a_question_that_fails_gives_its_connection_back(engine, broken):
+    mine = connection(engine)
+    engine.sql["broken"] = broken
+    for _ in range(3):
+        with pytest.raises((Failure, sqlite3.Error)):
+            engine.rows("broken")
+    assert len(engine._spare._idle) <= 1
+    assert value(engine, "nobody") is None
+    assert connection(engine) is mine or broken.startswith("INSERT")
+
+
+def test_many_threads_ask_and_write_over_connections_of_their_own(engine):
+    def work(number):
+        for turn in range(20):
+            with engine.write():
+                engine.change("set_node", {"name": f"{number}-{turn}", "value": str(turn)})
+            assert value(engine, f"{number}-{turn}") == str(turn)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(work, range(8)))
+    assert 1 <= len(engine._spare._idle) <= 8
+    assert len({id(database) for _, database in engine._spare._idle}) == len(engine._spare._idle)
 
 
 def add_many(path, prefix):
@@ -143,16 +180,9 @@ def test_the_sql_is_written_for_postgresql_too(name):
 
 
 def in_thread(work):
-    """What `work` returns in a thread that has ended, its locals with it."""
-    found = []
-    thread = threading.Thread(target=lambda: found.append(work()))
-    gc.disable()  # the collector would free it too, some time
-    try:
-        thread.start()
-        thread.join()
-    finally:
-        gc.enable()
-    return found[0]
+    """What `work` returns in a thread of its own."""
+    with ThreadPoolExecutor(1) as other:
+        return other.submit(work).result()
 
 
 def connection(engine):
@@ -160,11 +190,9 @@ def connection(engine):
     return engine._database().conn
 
 
-def test_what_a_thread_leaves_behind_the_next_one_takes(engine):
+def test_what_one_thread_used_the_next_one_takes(engine):
     mine = connection(engine)
-    first = in_thread(lambda: connection(engine))
-    assert first is not mine
-    assert in_thread(lambda: connection(engine)) is first
+    assert in_thread(lambda: connection(engine)) is mine
     with engine.write():
         engine.change("set_node", {"name": "shared", "value": "yes"})
     assert in_thread(lambda: value(engine, "shared")) == "yes"
@@ -183,13 +211,9 @@ def test_what_a_busier_time_left_over_is_closed(engine, monkeypatch):
     monkeypatch.setattr("scp.db.engine.time.monotonic", lambda: now[0])
     made = []
 
-    def both():
-        """Two threads at once have two connections, which both stay."""
-        mine = connection(engine)
-        made.append(mine)
+    with engine.write():  # two at once have two connections, which both stay
+        made.append(connection(engine))
         made.append(in_thread(lambda: connection(engine)))
-
-    in_thread(both)
     inner, outer = made[1], made[0]
     assert inner is not outer
     now[0] += 29

@@ -2,6 +2,7 @@ import errno
 import hashlib
 import os
 import stat
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from scp.outcome import Failure, Outcome
 from scp.store import files
+from scp.store.files import answerable
 
 PARTS = (b"head", bytearray(b"er"), memoryview(b"pixels"))
 CONTENT = b"headerpixels"
@@ -168,3 +170,37 @@ def test_remove_is_idempotent(folder):
     files.remove(folder, "a.dcm")
     files.remove(folder, "a.dcm")
     assert os.listdir(folder) == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EMFILE])
+def test_no_room_passes(number):
+    with pytest.raises(Failure, match=r"no room for the file \(E") as found, answerable("the file"):
+        raise OSError(number, "PLANTED")
+    assert found.value.outcome is Outcome.OUT_OF_RESOURCES
+    assert isinstance(found.value.__cause__, OSError)
+    assert "PLANTED" not in found.value.why
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EROFS, None])
+def test_what_a_disk_will_not_is_never_tried_again(number):
+    with pytest.raises(Failure, match="the file could not be made durable") as found, answerable("the file"):
+        raise OSError(number, "PLANTED") if number else OSError("PLANTED")
+    assert found.value.outcome is Outcome.STORAGE_FAULT
+
+
+def test_what_is_no_error_of_the_disk_stays_what_it_is():
+    for error in (KeyError("x"), Failure(Outcome.CONFLICTING, "x")):
+        with pytest.raises(type(error)) as found, answerable("the file"):
+            raise error
+        assert found.value is error
+    with answerable("the file"):
+        pass
+
+
+def test_one_within_the_other_is_told_by_its_own_words():
+    with pytest.raises(Failure, match="the inner"), answerable("the outer"), answerable("the inner"):
+        raise OSError(errno.EIO, "x")
+    with suppress(Failure), answerable("the outer"), answerable("the inner"):
+        raise OSError(errno.EIO, "x")
+    with pytest.raises(Failure, match="the outer"), answerable("the outer"):
+        raise OSError(errno.EIO, "x")

@@ -1,4 +1,5 @@
 import hmac
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from cryptography.exceptions import AlreadyFinalized
@@ -6,7 +7,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scp.db.fingerprint import Fingerprint
+from scp.db.fingerprint import Fingerprint, Whole
 
 BULK, KEY = bytes(range(32)), bytes(range(32, 64))
 
@@ -55,3 +56,24 @@ def test_it_is_asked_as_often_as_one_likes_and_then_takes_nothing_more():
     assert fingerprint.digest() == fingerprint.digest() == of(b"data")
     with pytest.raises(AlreadyFinalized):
         fingerprint.update(b"more")
+
+
+@given(st.binary(max_size=200))
+def test_of_bytes_that_are_all_there_it_is_the_same(data):
+    whole = Whole(BULK, KEY)
+    assert whole(data) == whole(bytearray(data)) == whole(memoryview(data)) == of(data)
+
+
+def test_more_than_is_taken_at_once_goes_piece_by_piece(monkeypatch):
+    monkeypatch.setattr("scp.db.fingerprint._MOST", 10)
+    whole = Whole(BULK, KEY)
+    whole._mac = None  # nothing is asked of it
+    assert whole(b"eleven byte") == of(b"eleven byte")
+
+
+def test_threads_do_not_meet_in_it():
+    whole = Whole(BULK, KEY)
+    data = [bytes([number]) * 50_000 for number in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(whole, data * 20))
+    assert found == [of(each) for each in data] * 20

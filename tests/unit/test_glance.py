@@ -62,5 +62,25 @@ def test_troubles_are_named(config, monkeypatch):
 
     glance = look(config)
     monkeypatch.setattr(type(glance.index), "listing", broken)
-    monkeypatch.setattr("scp.glance.free_bytes", gone)
+    monkeypatch.setattr(os, "statvfs", gone)
     assert glance.troubles() == ["the index does not answer", "a disk does not say how much room it has"]
+
+
+def test_it_is_closed_while_the_export_folder_is_not_the_one_that_was_claimed(config):
+    mark = config.export / ".tmp" / ".node"
+    mark.rename(mark.with_name("kept"))
+    assert closed(config) == "the export folder is not there"
+    mark.with_name("kept").rename(mark)
+    assert closed(config) == ""
+
+
+def test_each_disk_is_asked_once_before_an_instance(config, monkeypatch):
+    real, asked = os.statvfs, []
+    monkeypatch.setattr(os, "statvfs", lambda path: asked.append(path) or real(path))
+    assert closed(config) == ""
+    assert asked == [config.export, config.state]
+
+
+def test_what_is_left_is_what_others_than_root_may_use(config):
+    found = os.statvfs(config.state)
+    assert abs(free_bytes(config)["state"] - found.f_bavail * found.f_frsize) < 2**30

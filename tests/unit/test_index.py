@@ -193,3 +193,45 @@ def test_many_at_once_are_each_answered_for_themselves(index):
     assert outcomes[12] is Outcome.CONFLICTING
     assert sorted(outcome.name for outcome in outcomes[:12]) == ["STORED"] * 5 + ["UNCHANGED"] * 7
     assert index.listing("totals")[0]["instances"] == 6
+
+
+def gather(index, number=1, visit=VISIT):
+    delivery = index.gathering(clean(number, visit=visit))
+    return delivery, index.is_receiving(delivery)
+
+
+def asked(index, monkeypatch):
+    questions, real = [], index._engine.rows
+    monkeypatch.setattr(index._engine, "rows", lambda query, *rest: questions.append(query) or real(query, *rest))
+    return questions
+
+
+def test_where_the_last_instance_of_a_visit_went_is_not_asked_again(index, monkeypatch):
+    first = gather(index)
+    questions = asked(index, monkeypatch)
+    assert gather(index, 2) == gather(index, 3) == first == (Delivery(VISIT, 1), True)
+    assert questions == ["delivery_state"] * 2
+
+
+def test_another_visit_is_asked_for(index, monkeypatch):
+    other = "999999999999"
+    assert [gather(index, visit=visit)[0] for visit in (VISIT, other, VISIT)] == [
+        Delivery(VISIT, 1), Delivery(other, 1), Delivery(VISIT, 1)
+    ]  # fmt: skip
+
+
+def test_a_delivery_that_was_closed_meanwhile_is_left_for_the_next_one(index):
+    delivery, _ = gather(index)
+    store(index, clean())
+    publish(index, delivery)
+    assert gather(index, 2) == (delivery, False)
+    assert gather(index, 2) == (Delivery(VISIT, 2), True)
+    assert gather(index, 3) == (Delivery(VISIT, 2), True)
+
+
+def test_what_one_thread_knows_another_one_asks(index, monkeypatch):
+    gather(index)
+    questions = asked(index, monkeypatch)
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(gather, index, 2).result() == (Delivery(VISIT, 1), True)
+    assert "open_delivery" in questions

@@ -1,17 +1,22 @@
+import hmac
 import re
 import secrets
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hypothesis import given
 from hypothesis import strategies as st
 
 from scp.db import engine
 from scp.db.engine import DatabaseError
 from scp.db.linkage import Linkage, pseudonym_of
+from scp.db.sealing import Sealing
 from scp.instance import Identity
 from scp.outcome import Failure, Outcome
 
@@ -185,3 +190,67 @@ def test_repr_and_str_hide_the_identity(linkage):
     assert "PLANTED" not in text
     assert linkage.resolve(ZOE).secret.hex() not in text
     assert "secret" not in text
+
+
+def other_connection(path):
+    return sqlite3.connect(path, isolation_level=None)
+
+
+def test_a_blind_index_is_the_hmac_of_its_words_with_their_lengths():
+    linkage = Sealing(KEY)
+    key = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"blind index").derive(KEY)
+    words = b"\0\0\0\5visit\0\0\0\3Z\xc3\xa9"
+    assert linkage._blind("visit", "Zé") == hmac.digest(key, words, "sha256")
+    assert linkage._blind("visit", "Zé") == linkage._blind("visit", "Zé") != linkage._blind("visitZ", "é")
+
+
+@given(st.lists(st.sampled_from(("1.2.1", "1.2.2", "1.2.3")), min_size=1, max_size=12))
+def test_one_instance_after_the_other_is_of_its_own_study(tmp_path_factory, studies):
+    linkage = Linkage(tmp_path_factory.mktemp("linkage") / "linkage.db", KEY)
+    linkage.open()
+    found = [linkage.resolve(replace(ZOE, study_uid=study)).scan_research_id for study in studies]
+    assert len(set(found)) == len(set(studies))
+    assert dict(zip(studies, found, strict=True)) == {
+        study: linkage.resolve(replace(ZOE, study_uid=study)).scan_research_id for study in studies
+    }
+    linkage.close()
+
+
+def test_what_is_made_of_an_identity_is_made_once_in_a_row(linkage, monkeypatch):
+    made, real = [], Linkage.blinds
+    monkeypatch.setattr(Linkage, "blinds", lambda self, identity: made.append(identity) or real(self, identity))
+    other = replace(ZOE, study_uid="1.2.826.99.2")
+    for identity in (ZOE, replace(ZOE), other, other, ZOE, replace(ZOE, sex="F")):
+        linkage.resolve(identity)
+    assert made == [ZOE, other, ZOE, replace(ZOE, sex="F")]
+
+
+def test_an_identity_that_is_erased_between_two_instances_is_another_subject(linkage, tmp_path):
+    first = linkage.resolve(ZOE)
+    other = other_connection(tmp_path / "linkage.db")
+    other.executescript("DELETE FROM study; DELETE FROM visit; DELETE FROM subject")
+    other.close()
+    second = linkage.resolve(ZOE)
+    assert second.pseudonym != first.pseudonym
+    assert second.secret != first.secret
+
+
+def test_a_visit_that_is_moved_between_two_instances_is_the_other_one(linkage, tmp_path):
+    first = linkage.resolve(ZOE).scan_research_id
+    target = linkage.resolve(replace(ZOE, study_uid="1.2.826.99.2")).scan_research_id
+    assert linkage.resolve(ZOE).scan_research_id == first
+    other = other_connection(tmp_path / "linkage.db")
+    other.execute("UPDATE visit SET moved_to = ? WHERE scan_research_id = ?", (target, first))
+    other.close()
+    assert linkage.resolve(ZOE).scan_research_id == target
+
+
+def test_a_patient_who_is_found_out_between_two_instances_is_refused(linkage, tmp_path):
+    linkage.resolve(replace(ZOE, sex="F"))
+    linkage.resolve(replace(ZOE, sex="F"))
+    other = other_connection(tmp_path / "linkage.db")
+    other.execute("UPDATE study SET sex = x'00'")
+    other.close()
+    with pytest.raises(Failure) as failure:
+        linkage.resolve(replace(ZOE, sex="F"))
+    assert failure.value.outcome is Outcome.OTHER_PERSON

@@ -207,3 +207,46 @@ def test_every_event_is_a_literal_name_and_every_field_is_on_the_list():
         assert log._EVENT.fullmatch(call.args[0].value), f"{name}:{call.lineno}"
         fields = {keyword.arg for keyword in call.keywords} - {"exc_info"}
         assert fields <= log.FIELDS, f"{name}:{call.lineno} {fields - log.FIELDS}"
+
+
+def test_a_logger_goes_with_each_new_configuration(stream):
+    logger = log.get("intake")
+    logger.info("first")
+    again = StringIO()
+    log.configure("json", "warning", again)
+    logger.info("second")
+    logger.warning("third")
+    assert [line["event"] for line in lines(stream)] == ["first"]
+    assert [line["event"] for line in lines(again)] == ["third"]
+    assert lines(again)[0]["room"] == "intake"
+
+
+def test_a_logger_is_put_together_once(stream, monkeypatch):
+    logger, made, real = log.get("intake"), [], structlog.get_logger
+    monkeypatch.setattr(structlog, "get_logger", lambda **room: made.append(room) or real(**room))
+    for count in range(3):
+        logger.info("counted", count=count)
+    assert [line["count"] for line in lines(stream)] == [0, 1, 2]
+    assert made == [{"room": "intake"}]
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(sorted(log.FIELDS - {"event", "level", "time", "room"})),
+        st.one_of(
+            st.none(),
+            st.booleans(),
+            st.integers(),
+            st.floats(allow_nan=False),
+            st.text(),
+            st.lists(st.integers()),
+            st.binary(),
+        ),
+    )
+)
+def test_whatever_is_said_is_one_line_of_json(fields):
+    stream = StringIO()
+    log.configure("json", "debug", stream)
+    log.get("intake").error("said", **fields)
+    (line,) = lines(stream)
+    assert line.keys() == fields.keys() | {"event", "level", "time", "room"}

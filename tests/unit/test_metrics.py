@@ -1,4 +1,5 @@
 import os
+import threading
 from dataclasses import fields
 
 import pytest
@@ -145,3 +146,69 @@ def test_a_nodes_page_holds_every_metric_once(folder):
 def test_a_slots_name_is_a_part_of_a_file_name(name):
     with pytest.raises(ValueError, match="slot"):
         declare().identify(name)
+
+
+def test_a_step_is_observed_once_also_where_it_fails():
+    metrics = declare()
+    with metrics.step("store"):
+        pass
+    with pytest.raises(KeyError), metrics.step("store"):
+        raise KeyError
+    assert sample(metrics, "cloakroom_step_seconds_count", step="store") == 2
+    assert 0 < sample(metrics, "cloakroom_step_seconds_sum", step="store") < 10
+    assert sample(metrics, "cloakroom_step_seconds_count", step="index") == 0
+
+
+def test_a_step_within_a_step_is_told_apart():
+    metrics = declare()
+    with metrics.step("store"), metrics.step("store"):
+        pass
+    assert sample(metrics, "cloakroom_step_seconds_count", step="store") == 2
+
+
+def test_the_same_labels_are_the_same_child_and_others_are_refused():
+    metrics = declare()
+    assert metrics.instances.labels("stored") is metrics.instances.labels("stored")
+    assert metrics.instances.labels("stored") is not metrics.instances.labels("unchanged")
+    with pytest.raises(ValueError, match="label count"):
+        metrics.instances.labels("stored", "twice")
+
+
+def test_what_threads_count_at_once_is_all_there(folder):
+    metrics = declare_node(folder)
+    metrics.identify("worker-1")
+
+    def count():
+        for _ in range(2_000):
+            metrics.instances.labels("stored").inc()
+            metrics.received_bytes.inc(3)
+            metrics.associations_open.inc()
+            metrics.associations_open.dec()
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sample(metrics, "cloakroom_instances_total", outcome="stored") == 8_000
+    assert sample(metrics, "cloakroom_received_bytes_total") == 24_000
+    assert sample(metrics, "cloakroom_associations_open") == 0
+
+
+def test_a_child_counts_into_its_own_file_from_its_identity_on(folder):
+    metrics = declare_node(folder)
+    metrics.stored_bytes.inc(1)
+    inherited = metrics.instances.labels("stored")
+
+    def work():
+        metrics.identify("worker-1")
+        inherited.inc(5)
+        metrics.stored_bytes.inc(2)
+
+    in_child(work)
+    metrics.stored_bytes.inc(4)
+    assert sample(metrics, "cloakroom_stored_bytes_total") == 7
+    assert sample(metrics, "cloakroom_instances_total", outcome="stored") == 5
+    before = (folder / "counter_worker-1.db").read_bytes()
+    metrics.stored_bytes.inc(8)
+    assert (folder / "counter_worker-1.db").read_bytes() == before

@@ -141,3 +141,24 @@ def test_only_what_looks_like_a_uid_goes_back(uid: bytes) -> None:
 
 def test_a_command_shows_nothing_of_itself() -> None:
     assert "NAME" not in repr(Command(Field.C_STORE_RQ, 1, True, b"NAME", b"NAME"))  # noqa: FBT003  positional
+
+
+def test_a_command_does_not_tell_its_uids() -> None:
+    command = Command(Field.C_STORE_RQ, 1, has_data_set=True, sop_class_uid=b"1.2", sop_instance_uid=b"1.2.3.4")
+    assert repr(command) == str(command) == "<C_STORE_RQ>"
+
+
+@pytest.mark.parametrize("field", Field)
+def test_every_field_that_dimse_knows_is_read(field: Field) -> None:
+    number = 0x0120 if field is Field.C_CANCEL_RQ else 0x0110
+    values = ((0x0100, field), (number, 7), (0x0800, 0x0101))
+    data = b"".join(struct.pack("<HHIH", 0, tag, 2, value) for tag, value in values)
+    assert commands.read(data) == commands.read(bytearray(data)) == Command(field, 7, False, b"", b"")  # noqa: FBT003
+
+
+@given(field=words.filter(lambda field: field not in set(Field)))
+def test_a_field_that_dimse_does_not_know_is_refused(field: int) -> None:
+    data = struct.pack("<HHIH", 0, 0x0100, 2, field) + struct.pack("<HHIH", 0, 0x0800, 2, 0x0101)
+    with pytest.raises(ProtocolError) as refused:
+        commands.read(data)
+    assert refused.value.reason is Reason.UNRECOGNIZED_PARAMETER

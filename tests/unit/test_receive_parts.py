@@ -189,16 +189,16 @@ def test_a_worker_that_hangs_or_dies_with_the_lock_in_its_hand_blocks_nobody(mon
     read, write = os.pipe()
     pid = os.fork()
     if not pid:
-        with register._locked():
+        with register._locked:
             os.write(write, b"!")
             signal.pause()
     assert os.read(read, 1) == b"!"
-    assert not register._lock_now()
+    assert not register._locked.now()
     assert not register.join(0, "PACS", 2, 2)
     register.leave(0, "PACS")
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
-    assert register._lock_now()
+    assert register._locked.now()
     assert not register.join(0, "PACS", 1, 1)
     os.close(read)
     os.close(write)

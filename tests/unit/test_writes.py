@@ -1,4 +1,5 @@
 import hashlib
+import sqlite3
 
 import pytest
 from hypothesis import given
@@ -89,7 +90,44 @@ def test_a_refused_write_is_undone_alone(engine, monkeypatch):
     monkeypatch.setattr(writes, "WRITES", {**writes.WRITES, "half": half})
     found = run(engine, [Write("half", {"scan_research_id": "half", "pseudonym": "S", "now": 1.0}), instance()])
     assert [outcome(one) for one in found] == ["CONFLICTING", "STORED"]
-    assert engine._database().execute("SELECT COUNT(*) FROM visit").fetchone()[0] == 1
+    assert visits(engine) == 1
+
+
+def visits(engine):
+    return engine._database().execute("SELECT COUNT(*) FROM visit").fetchone()[0]
+
+
+@pytest.mark.parametrize("error", [Refused(Outcome.CONFLICTING, "changed its mind"), sqlite3.IntegrityError()])
+def test_one_that_fails_alone_is_undone_with_its_transaction(engine, monkeypatch, error):
+    def half(engine, row):
+        engine.change("add_visit", row)
+        raise error
+
+    monkeypatch.setattr(writes, "WRITES", {**writes.WRITES, "half": half})
+    [found] = run(engine, [Write("half", {"scan_research_id": "half", "pseudonym": "S", "now": 1.0})])
+    assert outcome(found) == ("CONFLICTING" if error is found else "FAILED")
+    assert visits(engine) == 1
+    assert not engine._database().conn.in_transaction
+    assert outcome(run(engine, [instance()], wait=False)[0]) == "STORED"  # no lock is left either
+
+
+def test_one_alone_needs_no_savepoint_and_several_have_one_each(engine):
+    said = []
+    engine._database().conn.set_trace_callback(said.append)
+    run(engine, [instance()])
+    assert [each for each in said if "part" in each.split()] == []
+    run(engine, [instance("2.25.2"), instance("2.25.3")])
+    assert [each for each in said if "part" in each.split()] == ["SAVEPOINT part", "RELEASE part"] * 2
+    assert said.count("COMMIT") == 2
+
+
+def test_what_goes_wrong_with_the_transaction_itself_is_nobodys_own(engine, monkeypatch):
+    def broken(*_args, **_options):
+        raise sqlite3.ProgrammingError("Cannot operate on a closed database.")
+
+    monkeypatch.setattr(engine, "write", broken)
+    with pytest.raises(sqlite3.ProgrammingError):
+        run(engine, [instance(), instance("2.25.2")])
 
 
 @pytest.mark.parametrize("worse", [Outcome.OUT_OF_RESOURCES, Outcome.STORAGE_FAULT])
