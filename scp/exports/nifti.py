@@ -11,6 +11,7 @@ from scp.exports.volumes import convert
 from scp.steward.gates.mandatory import EITHER, MANDATORY
 from scp.steward.headers import Header
 from scp.steward.publish import OWN, READY
+from scp.store.exchange import show
 from scp.store.files import FILE_MODE, FOLDER_MODE, answerable, make_folder, sync_folder
 
 KEPT = (*MANDATORY, *(keyword for pair in EITHER for keyword in pair), "PatientSex", "Modality", "SliceThickness")
@@ -25,7 +26,7 @@ PHYSICS = (
 
 
 def nifti(visit: Visit, where: Surroundings) -> None:
-    """Convert in a folder of its own, then one rename and the marker; what stood there before is replaced.
+    """Convert in a folder of its own, marker included, then one rename; what stood there before is replaced.
 
     Raises ExportError when dcm2niix is missing, fails, takes half an hour, or makes nothing.
     """
@@ -89,10 +90,6 @@ def _place(work: Path, target: Path, group: int) -> None:
     if group != OWN:
         for folder in missing:
             os.chown(folder, OWN, group)
-    old = work.with_name(f"{work.name}.old")
-    shutil.rmtree(old, ignore_errors=True)  # a killed exporter's
-    if target.exists():  # made again the same day, because more came or somebody asked
-        target.rename(old)
-    work.rename(target)
+    show(work, target)
     sync_folder(target.parent)
-    shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(work, ignore_errors=True)  # what it was, where it was made again the same day
