@@ -147,6 +147,43 @@ def test_a_killed_exporter_is_taken_up_again(house):
     assert not left.exists()
 
 
+def twice(number, **attributes):
+    """One more of a slice: with many others, dcm2niix makes a volume whose slices do not fit, and no sidecar."""
+    pixels = {"Rows": 8, "Columns": 8, "PixelData": np.arange(64, dtype="<u2").tobytes()}
+    place = {"InstanceNumber": str(number), "ImagePositionPatient": ["-10", "-20", str(number)]}
+    return image(999, **{**pixels, **place, "SliceLocation": str(number), **attributes})
+
+
+def test_a_volume_that_has_no_sidecar_is_left_out_and_said_to_be(house):
+    house.store(twice(1))
+    house.store(image(500, Rows=8, Columns=8, PixelData=bytes(128), SeriesNumber="2", SeriesInstanceUID="2.25.8"))
+    house.publish(count=40)
+    house.exporter.round()
+    (said,) = [row for row in house.listing() if row["name"] == "nifti"]
+    assert (said["state"], said["why"]) == ("done", "1 series left out: dcm2niix gives the volume no sidecar")
+    names = {path.name for path in (house.config.export / "NIFTI" / DAY / VISIT).iterdir()}
+    assert names == {".ready", f"{VISIT}_2.nii", f"{VISIT}_2.json"}
+
+
+def test_a_visit_of_which_no_volume_has_a_sidecar_is_a_failure_in_words(house):
+    house.store(twice(1))
+    house.publish(count=40)
+    house.exporter.round()
+    (said,) = [row for row in house.listing() if row["name"] == "nifti"]
+    assert (said["state"], said["why"]) == ("waiting", "dcm2niix made no volume with a sidecar, and ended with 1")
+    assert not (house.config.export / "NIFTI").exists()
+
+
+def test_what_dcm2niix_makes_of_a_volume_besides_goes_with_its_sidecar(house):
+    """Slices that are not equally far from each other are resampled into a second volume."""
+    house.store(twice(5))
+    house.publish(count=5)
+    house.exporter.round()
+    names = {path.name for path in (house.config.export / "NIFTI" / DAY / VISIT).iterdir()}
+    assert {f"{VISIT}_1.nii", f"{VISIT}_1.json", f"{VISIT}_1_Eq_1.nii"} <= names
+    assert {row["why"] for row in house.listing() if row["name"] == "nifti"} == {""}
+
+
 @pytest.mark.parametrize("sidecar", [b"{", b'{"EchoTime": "\xff"}'])
 def test_a_sidecar_that_cannot_be_read_is_a_failure_in_words(house, monkeypatch, sidecar):
     convert = module._convert
