@@ -7,6 +7,7 @@ import stat
 import sys
 from dataclasses import replace
 from datetime import date
+from io import StringIO
 from pathlib import Path
 from threading import Event
 
@@ -17,7 +18,7 @@ from doubles import VISIT
 from exporting import DAY, Exporting
 from visiting import image
 
-from scp import metrics
+from scp import log, metrics
 from scp.config.kinds import Exports
 from scp.db.exports import FIRST_RETRY_SECONDS, MOST_TRIES, Ledger
 from scp.exports import EXPORTS, ExportError, Surroundings, Visit
@@ -222,6 +223,24 @@ def test_what_a_killed_one_had_in_hand_is_gone_when_it_starts_and_is_no_orphan(h
     stop = Event()
     house.exporter.run(stop, 0.0, stop.set)
     assert not house.where.work.exists() or not list(house.where.work.iterdir())
+
+
+def test_a_failure_is_logged_with_what_comes_of_it(house, monkeypatch):
+    said = StringIO()
+    log._route("json", "error", said)
+
+    def failing(_visit, _where):
+        raise ExportError("no volume")
+
+    monkeypatch.setattr("scp.exports.exporter.EXPORTS", {**EXPORTS, "nifti": failing})
+    house.publish()
+    for _ in range(MOST_TRIES):
+        house.exporter.round()
+        house.now += 3600.0
+    log._route("auto", "info", None)
+    entries = [json.loads(line) for line in said.getvalue().splitlines()]
+    assert [entry["state"] for entry in entries] == ["waiting"] * (MOST_TRIES - 1) + ["failed"]
+    assert {(entry["event"], entry["why"]) for entry in entries} == {("export_failed", "no volume")}
 
 
 @pytest.mark.parametrize("error", [ExportError("no volume"), Failure(Outcome.OUT_OF_RESOURCES, "no room")])
