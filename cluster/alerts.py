@@ -41,14 +41,15 @@ ALERTS: Final = (
     Alert(
         "CloakroomNotReady", "cloakroom_ready", "== 0", "5m", "critical",
         "The node takes no associations",
-        "`/readyz` says no: no worker or no index writer serves, the index does not answer, a disk is "
-        "full or can only be read, or the export folder is not there.",
+        "`/readyz` says no: no worker or no index writer serves, the index does not answer, nobody can write into a "
+        "database, a disk is full or can only be read, or the export folder is not there.",
         (
             "Read the reasons: they stand on the status page and in the body of `/readyz`.",
             "`a disk is filled up`: see CloakroomDiskLow. `the index does not answer`: look at the disk of `state`.",
             "`a disk can only be read`: so it turns after an error; see the kernel's log, check it, mount it again.",
             "`the export folder is not there`: mount it; no restart is needed.",
             "`no worker serves`: the log says `child_died` with the reason.",
+            "`cannot be written to`: `cloakroom doctor` names the process; let it go on (SIGCONT) or end it.",
         ),
     ),
     Alert(

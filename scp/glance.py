@@ -1,13 +1,19 @@
 """What a node holds and whether it could take more, for those who look at it from outside."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from scp.config import Config
 from scp.db.index import Index
+from scp.db.turn import Turn
 from scp.outcome import Failure
 from scp.state import State
 from scp.store.belonging import is_there
+
+TURN_SECONDS: Final = 0.5
+"""What /readyz and a scrape wait for a writer's turn; one that does not come is told some looks later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +22,7 @@ class Glance:
 
     config: Config
     index: Index
+    turns: Sequence[Turn] = ()
 
     def visits(self) -> dict[str, int]:
         """Visits by the state of their latest delivery."""
@@ -37,11 +44,15 @@ class Glance:
         """Room left by folder; raises OSError."""
         return free_bytes(self.config)
 
-    def troubles(self) -> list[str]:
-        """Why the node could not store an instance now, one fixed sentence each."""
+    def troubles(self, patience: float = TURN_SECONDS) -> list[str]:
+        """Why the node could not store an instance now, one fixed sentence each.
+
+        A writer's turn is waited for as long as `patience` (s).
+        """
         found = []
         try:
             self.index.listing("totals")
+            found += [f"the {turn.name} cannot be written to" for turn in self.turns if not turn.comes(patience)]
         except Failure:
             found.append("the index does not answer")
         if why := closed(self.config):
@@ -51,7 +62,8 @@ class Glance:
 
 def look(config: Config) -> Glance:
     """Opens the index, so call it after the fork."""
-    return Glance(config, Index(config.index_path))
+    turns = Turn(config.index_path, "index"), Turn(config.linkage_path, "linkage")
+    return Glance(config, Index(config.index_path), turns)
 
 
 def free_bytes(config: Config) -> dict[str, int]:

@@ -27,7 +27,7 @@ from scp.layouts.names import file_name
 from scp.metrics import Metrics
 from scp.outcome import Failure, Outcome
 from scp.pixels import PIXELS, Header, Pixels, begin
-from scp.standing import stands
+from scp.standing import missed
 from scp.store import files
 from scp.store.files import Content
 from scp.store.quarantine import Quarantine
@@ -116,11 +116,11 @@ class Intake:
 
         What is known and lost is stored again, as something that came late where its visit was published.
         """
-        lost = False
+        lost = None
         if self.index.agrees(clean, source):
-            if stands(self.index, self.staging.root.parent, source, clean.sop_instance_uid):
+            lost = missed(self.index, self.staging.root.parent, source, clean.sop_instance_uid)
+            if lost is None:
                 return Outcome.UNCHANGED
-            lost = True
             _logger.warning("stored_again", why="its file was gone")
         record = partial(self.index.record, clean, source, lost=lost)
         while True:
@@ -131,7 +131,7 @@ class Intake:
             self.staging.leave(delivery.folder)  # published between the two questions: the next one receives
 
     def _is_known(self, source: Source) -> bool:
-        return self.index.unchanged(source) and stands(self.index, self.staging.root.parent, source)
+        return self.index.unchanged(source) and missed(self.index, self.staging.root.parent, source) is None
 
     def _store(
         self, folder: int, content: Content, clean: DeidentifiedInstance, record: Record, delivery: Delivery

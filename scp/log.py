@@ -38,7 +38,7 @@ _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARN
 
 def configure(form: Format = "auto", level: str = "info", stream: TextIO | None = None) -> None:
     """Send the log to `stream` (stderr) and let nothing else of the process write values there; KeyError: no level."""
-    _route(form, level, stream or sys.stderr)
+    _route(form, level, stream)
     warnings.showwarning = _warned
     logging.basicConfig(handlers=[_Muted()], level=logging.WARNING, force=True)
     sys.excepthook = _uncaught
@@ -49,7 +49,7 @@ def configure(form: Format = "auto", level: str = "info", stream: TextIO | None 
 def get(room: str) -> Any:  # noqa: ANN401  structlog's loggers are typed by what they are asked
     """The logger of a room: `log.get("receive").info("association_accepted", count=3)`."""
     if not structlog.is_configured():
-        _route("auto", "info", sys.stderr)
+        _route("auto", "info", None)
     return _Room(room)
 
 
@@ -67,9 +67,10 @@ class _Room:
         return getattr(made[1], method)
 
 
-def _route(form: Format, level: str, stream: TextIO) -> None:
-    pretty = form == "pretty" or (form == "auto" and stream.isatty())
-    render: Processor = structlog.dev.ConsoleRenderer(colors=stream.isatty()) if pretty else _json
+def _route(form: Format, level: str, stream: TextIO | None) -> None:
+    terminal = (stream or sys.stderr).isatty()
+    pretty = form == "pretty" or (form == "auto" and terminal)
+    render: Processor = structlog.dev.ConsoleRenderer(colors=terminal) if pretty else _json
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -85,17 +86,21 @@ def _route(form: Format, level: str, stream: TextIO) -> None:
 
 
 class _Output:
-    """Writes whole lines; a log that nobody takes (full disk, closed pipe) must not change what the wire hears."""
+    """Writes whole lines; a log that nobody takes (full disk, closed pipe) must not change what the wire hears.
 
-    def __init__(self, stream: TextIO, lock: threading.Lock, *_room: object) -> None:
+    Without a stream, to what stderr is at that moment: a bar on a terminal puts itself there, to go on below the line.
+    """
+
+    def __init__(self, stream: TextIO | None, lock: threading.Lock, *_room: object) -> None:
         self._stream = stream
         self._lock = lock
 
     def write(self, line: str) -> None:
         """One line, or nothing."""
         with self._lock, suppress(OSError):
-            self._stream.write(line + "\n")
-            self._stream.flush()
+            stream = self._stream or sys.stderr
+            stream.write(line + "\n")
+            stream.flush()
 
     debug = info = warning = error = write
 

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import typer
 
-from scp import build
+from scp import build, handover
+from scp.cli import inbox
 from scp.cli.output import ConfigOption, JsonOption, listing
+from scp.cli.signs import token
 from scp.config import load, rows
 from scp.receive import credentials
 from scp.store import keys
@@ -25,9 +27,12 @@ def show(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 @app.command()
 def check(config: ConfigOption = None) -> None:
-    """Check configuration, certificates, keys and recipe as `serve` would, without starting or changing anything."""
+    """Check configuration, certificates, folders, keys and recipe as `serve` would, and change nothing."""
     settings = load(config)
     credentials.read(settings)
+    token(settings)
+    inbox.check(settings)
+    handover.check(settings)
     plan = build.recipe_of(settings)
     build.layout_of(settings)
     if keys.missing(settings.keys):

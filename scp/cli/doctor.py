@@ -17,7 +17,8 @@ from scp import build, handover
 from scp.cli.output import NOT_FOUND, ConfigOption, JsonOption, listing
 from scp.config import Config, ConfigError, load
 from scp.db import backup
-from scp.db.engine import DatabaseError
+from scp.db.engine import BUSY_SECONDS, DatabaseError
+from scp.db.turn import Turn, holder
 from scp.deidentify.recipe import RecipeError
 from scp.receive import credentials, expiry
 from scp.receive.watched import SecretFileError
@@ -207,6 +208,17 @@ def _databases(config: Config) -> Iterator[Finding]:
         yield Finding("databases", Mark.WRONG, "index and linkage do not belong together", "docs/how-to/restore.md")
     else:
         yield Finding("databases", Mark.GOOD, "are whole and belong together")
+    for path in there:
+        if not Turn(path, path.stem).comes(BUSY_SECONDS):
+            yield _held_up(path)
+
+
+def _held_up(path: Path) -> Finding:
+    """Nobody has a turn to write: the process that keeps it, where the system knows it."""
+    process = holder(path)
+    who = "whoever holds its lock" if process is None else f"process {process}, which holds its lock,"
+    remedy = "a command that was stopped: let it go on (SIGCONT), or end it"
+    return Finding(path.stem, Mark.WRONG, f"cannot be written to: {who} does not give it back", remedy)
 
 
 def _recipe(config: Config) -> Iterator[Finding]:

@@ -43,23 +43,38 @@ def importer(
 
 
 def prepare(config: Config) -> None:
-    """Make the watched folders; raises StartError where they cannot be, or lie where the node writes itself."""
+    """Make the watched folders; raises StartError where they cannot be, or as `check` does."""
+    check(config)
     if not config.inbound.folder:
         return
-    origin = config.origins.get("inbound.folder", "inbound.folder")
-    root = Path(config.inbound.folder).absolute().resolve()
+    try:
+        inbound.prepare(_root(config), sealed=config.inbound.layout == "fedehr")
+    except OSError as error:
+        raise build.StartError(
+            f"{_origin(config)}: the watched folders cannot be made ({type(error).__name__})"
+        ) from error
+
+
+def check(config: Config) -> None:
+    """Raises StartError where the watched folders lie where the node writes itself, or not where their layout wants."""
+    if not config.inbound.folder:
+        return
+    root, origin = _root(config), _origin(config)
     for name in ("state", "export"):
         ours = getattr(config, name).absolute().resolve()
         for theirs in (root / "in", root / "done", root / "quarantine"):
             if ours == theirs or ours in theirs.parents or theirs in ours.parents:
                 raise build.StartError(f"{origin}: {name} and the watched folders must not lie inside each other")
-    sealed = config.inbound.layout == "fedehr"
-    if sealed and config.export.absolute().resolve() != root / "out":
+    if config.inbound.layout == "fedehr" and config.export.absolute().resolve() != root / "out":
         raise build.StartError(f"{origin}: with inbound.layout fedehr, export has to be the folder out/ in it")
-    try:
-        inbound.prepare(root, sealed=sealed)
-    except OSError as error:
-        raise build.StartError(f"{origin}: the watched folders cannot be made ({type(error).__name__})") from error
+
+
+def _root(config: Config) -> Path:
+    return Path(config.inbound.folder).absolute().resolve()
+
+
+def _origin(config: Config) -> str:
+    return str(config.origins.get("inbound.folder", "inbound.folder"))
 
 
 def watch(current: Current, metrics: Metrics, alive: Callable[[], None]) -> None:

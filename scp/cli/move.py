@@ -11,12 +11,17 @@ from scp.cli.output import NOT_FOUND, ConfigOption, JsonOption, listing, refuse
 from scp.cli.visit import Visit, checked_reason, index_of
 from scp.config import Config, load
 from scp.db.moves import UnmovableError
-from scp.moving import Moving
+from scp.moving import Moving, Study
 
 Other = Annotated[str, typer.Argument(metavar="OTHER", help="The visit that becomes part of it, and is closed.")]
-Study = Annotated[
-    str | None,
-    typer.Option("--study", help="StudyInstanceUID, as it left, of what becomes a visit; without it, list them."),
+Studies = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--study",
+        metavar="UID",
+        help="StudyInstanceUID, as it left, of what becomes a visit; given again, they become one together. "
+        "Without it, the studies are listed.",
+    ),
 ]
 Why = Annotated[
     str,
@@ -39,20 +44,19 @@ def merge(visit: Visit, other: Other, reason: Why = "an operator says so", confi
 
 def split(
     visit: Visit,
-    study: Study = None,
+    study: Studies = None,
     reason: Why = "an operator says so",
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make one study of a visit a visit of its own, before it is published; without --study, list its studies.
+    """Make studies of a visit a visit of their own, before it is published; without --study, list its studies.
 
-    Its staged files are made anew under a new number, the gates of both are asked again, and whatever comes later for
-    the study comes to the new visit. Stopped at any moment, the node finishes what was begun.
+    Their staged files are made anew under a new number, the gates of both are asked again, and whatever comes later for
+    the studies comes to the new visit. Stopped at any moment, the node finishes what was begun.
     """
     with _moving(load(config)) as moving:
-        if study is None:
-            found = [{"study_uid": uid, "instances": count} for uid, count in moving.studies(visit).items()]
-            listing(found, ["study_uid", "instances"], as_json=as_json, nothing="")
+        if not study:
+            listing([one._asdict() for one in moving.studies(visit)], Study._fields, as_json=as_json, nothing="")
             return
         number, count = moving.split(visit, study, reason)
     typer.echo(f"split {number} off {visit}: {count} instances")

@@ -52,6 +52,7 @@ def record(fields: Mapping[str, Any], *, as_json: bool) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in fields.items():
         shown = ", ".join(f"{key} {inner}" for key, inner in value.items()) if isinstance(value, dict) else value
+        shown = "; ".join(shown) if isinstance(shown, list) else shown
         table.add_row(name.replace("_", " "), "" if shown in (None, "") else escape(str(shown)))
     _print(table)
 

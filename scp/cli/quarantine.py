@@ -44,7 +44,7 @@ def show(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one entry and the sealed file, which `age --decrypt --identity officer.key FILE` opens elsewhere.
+    """Show one entry, the sealed file, and how the officer opens it elsewhere; `age --decrypt --identity` does too.
 
     Inside is one line of JSON (who sent it, its UIDs, why it failed) and behind it the data set as it came.
     """
@@ -54,7 +54,9 @@ def show(
         raise refuse(f"there is no {entry} in quarantine", NOT_FOUND)
     outcome = Outcome[found[0]["outcome"].upper()]
     file = settings.quarantine / outcome.label / f"{entry}.age"
-    record({**_dated(found[0]), "meaning": outcome.meaning, "file": str(file)}, as_json=as_json)
+    command = f"cloakroom quarantine open {file.name} --key officer.key --out original.dcm"
+    told = {"meaning": outcome.meaning, "file": str(file), "the_officer_opens_it_with": command}
+    record({**_dated(found[0]), **told}, as_json=as_json)
 
 
 @app.command("open")
@@ -89,7 +91,8 @@ def release(  # noqa: PLR0913, PLR0917  file, key, host, port and two titles are
             (status,) = send([original], host=host, port=port, called=called, calling=calling, attempts=3)
         except (SendError, InvalidDicomError, AttributeError) as error:
             raise refuse(f"{file.name} could not be sent ({type(error).__name__})", NOT_FOUND) from None
-    typer.echo(f"answered 0x{status:04X}")
+    named = " or ".join(outcome.label for outcome in Outcome if outcome.status == status)
+    typer.echo(f"answered 0x{status:04X}" + (f", {named}" if named else ""))
     if status:
         raise typer.Exit(NOT_FOUND)
 

@@ -5,6 +5,7 @@ from typing import Any
 from scp import build, handover
 from scp.cli.output import ConfigOption, JsonOption, record, when
 from scp.config import Config, load
+from scp.db.engine import BUSY_SECONDS
 from scp.glance import free_bytes, look
 from scp.store import keys
 
@@ -25,6 +26,8 @@ def _glance(config: Config) -> dict[str, Any]:
     }
     if config.state.exists() and config.export.exists():
         glance["free_bytes"] = free_bytes(config)
+    if config.index_path.exists():
+        glance["troubles"] = look(config).troubles(BUSY_SECONDS)
     if not keys.missing(config.keys) and (private := keys.load(config.keys).private_half) is not None:
         glance["warning"] = f"{private} opens the quarantine; move it to the data-protection officer"
     return glance

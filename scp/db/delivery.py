@@ -40,6 +40,14 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class Missed:
+    """Where a row said that an instance is whose file was not there, and since when (s since the epoch)."""
+
+    delivery: Delivery
+    stored_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Recorded:
     """What `record` found: the outcome, and the delivery that holds the instance."""
 

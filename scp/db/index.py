@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from scp.db.commit import Commit, OwnCommit
-from scp.db.delivery import Delivery, Quiet, Recorded, Standing
+from scp.db.delivery import Delivery, Missed, Quiet, Recorded, Standing
 from scp.db.engine import DatabaseError, Engine
 from scp.db.writes import MOVED, Row, Write, has_moved
 from scp.instance import DeidentifiedInstance, Source
 from scp.outcome import Failure, Outcome
 from scp.state import State
 
-__all__ = ["Delivery", "Index", "Quiet", "Recorded", "Standing"]
+__all__ = ["Delivery", "Index", "Missed", "Quiet", "Recorded", "Standing"]
 
 
 class Index:
@@ -115,11 +115,11 @@ class Index:
         name: str,
         delivery: Delivery,
         *,
-        lost: bool = False,
+        lost: Missed | None = None,
     ) -> Recorded:
         """Commit the row of an instance whose file is durable; when this returns STORED, it may be acknowledged.
 
-        One whose file was `lost` has its row changed to where the new file is.
+        One whose file was `lost` has its row changed to where the new file is, unless another sender was quicker.
         Raises Failure CONFLICTING when its UID has been committed with other content in the meantime, and Unanswered
         when nobody knows whether the row is there, or will be: its file must stay.
         """
@@ -139,7 +139,9 @@ class Index:
             "calling": instance.calling,
             "moves": instance.moves,
             "now": time.time(),
-            "lost": lost,
+            "lost_visit": lost.delivery.scan_research_id if lost else None,
+            "lost_delivery": lost.delivery.number if lost else None,
+            "lost_since": lost.stored_at if lost else None,
         }
         return self._recorded(row)
 

@@ -82,15 +82,14 @@ class Linkage(Sealing):
         Raises Failure OTHER_PERSON when the study is known to be of another patient, sex or birth date.
         """
         blinds = self._blinds_of(identity)
-        where = "member" if identity.hours else "visit"
-        found = self._find(where, blinds)
+        found = self._find(identity, blinds)
         if found is None:
             with self._engine.write():
                 self._claim(blinds)
-                found = self._find(f"known_{where}", blinds)
+                found = self._find(identity, blinds)
                 if found is None:
                     self._add(identity, blinds)
-                    found = self._find(f"known_{where}", blinds)
+                    found = self._find(identity, blinds)
                 if found is not None and identity.visit:
                     self._place(identity, blinds, found)
         if found is None:
@@ -210,8 +209,9 @@ class Linkage(Sealing):
         if not self._engine.change("know_study", blinds):
             raise Failure(Outcome.OTHER_PERSON, "PatientID, PatientSex or PatientBirthDate is not that of the study")
 
-    def _find(self, query: str, blinds: dict[str, bytes | None]) -> Subject | None:
-        row = self._engine.row(query, blinds)
+    def _find(self, identity: Identity, blinds: dict[str, bytes | None]) -> Subject | None:
+        """Where the study is by an operator's word, else by its rule; None where it is not known as this person's."""
+        row = self._engine.row("visit", {**blinds, "hours": identity.hours})
         if row is None:
             return None
         secret = self._unseal(row["secret"], "subject.secret", row["pseudonym"])

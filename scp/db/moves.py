@@ -4,13 +4,16 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from scp.db.engine import Engine, queries
 from scp.db.index import Delivery
 from scp.db.writes import WRITES
 from scp.outcome import Failure, Outcome
 from scp.state import State
+
+_SEVERAL: Final = "\\"
+"""Between UIDs, as in a data set (PS3.5 6.4)."""
 
 
 class UnmovableError(ValueError):
@@ -19,11 +22,11 @@ class UnmovableError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What goes from one visit to another: everything, or one study, named as it left; `moved` once the rows say so."""
+    """What goes from one visit to another: everything, or studies, named as they left; `moved` once the rows say so."""
 
     source: str
     target: str
-    study: str
+    studies: tuple[str, ...]
     why: str
     moves: int = 0
     moved: bool = False
@@ -58,14 +61,14 @@ class Moves:
         """What was begun and not finished, by whomever."""
         rows = self._engine.rows("unfinished_moves")
         return [
-            Move(row["source"], row["target"], row["study"], row["why"], row["moves"], row["phase"] == "moved")
+            Move(row["source"], row["target"], _parted(row["study"]), row["why"], row["moves"], row["phase"] == "moved")
             for row in rows
         ]
 
     def check(self, move: Move) -> None:
         """Raise UnmovableError where that move cannot be begun."""
         source = self._movable(move.source)
-        if move.study:
+        if move.studies:
             return
         target = self._movable(move.target)
         if move.source == move.target:
@@ -79,8 +82,13 @@ class Moves:
         """Close the source to new files and write down what goes where; raises UnmovableError."""
         with self._engine.write():
             self.check(move)
-            begun = replace(move, moves=int(self._movable(move.source)["moves"]) + bool(move.study))
-            row = {"source": move.source, "target": move.target, "study": move.study, "moves": begun.moves}
+            begun = replace(move, moves=int(self._movable(move.source)["moves"]) + bool(move.studies))
+            row = {
+                "source": move.source,
+                "target": move.target,
+                "study": _SEVERAL.join(move.studies),
+                "moves": begun.moves,
+            }
             self._engine.change("add_move", {**row, "why": move.why, "now": time.time()})
             self._engine.change("set_visit_moves", row)
             if not self._engine.change("set_moving", _key(move.delivery)):
@@ -114,7 +122,7 @@ class Moves:
 
     def finish(self, move: Move) -> None:
         """The files are gone from where they were: the source is merged, or open again for what it still is."""
-        state = State.RECEIVING if move.study else State.MERGED
+        state = State.RECEIVING if move.studies else State.MERGED
         with self._engine.write():
             row = {**_key(move.delivery), "state": state.label, "now": time.time()}
             if self._engine.change("end_moving", row):
@@ -145,6 +153,10 @@ class Moves:
         if State.MOVING not in State[found["state"].upper()].then:
             raise UnmovableError(f"visit {number} is {found['state']}")
         return found
+
+
+def _parted(studies: str) -> tuple[str, ...]:
+    return tuple(studies.split(_SEVERAL)) if studies else ()
 
 
 def _key(delivery: Delivery) -> dict[str, str | int]:

@@ -71,12 +71,11 @@ def _in_its_place(error: Exception) -> Failure:
 
 def _instance(engine: Engine, row: Row) -> Row:
     """The row of an instance whose file is durable: stored, unchanged, or Refused as conflicting."""
-    row = {"moves": None, "lost": False, **row}
+    row = {"moves": None, "lost_visit": None, "lost_delivery": None, "lost_since": None, **row}
     if not engine.change("add_instance", row):
         before = _instance_before(engine, row)
-        if not row["lost"]:
+        if not engine.change("put_instance", row):
             return before
-        engine.change("put_instance", row)
     delivery = {"scan_research_id": row["scan_research_id"], "number": row["delivery"]}
     arrived = {"calling": "", **row, **delivery}
     if not engine.change("touch_delivery", arrived) and not _reopen(engine, arrived):

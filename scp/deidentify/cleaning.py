@@ -3,26 +3,27 @@
 Clean Structured Content and Clean Graphics: what of content items and drawings stays (PS3.15 E.3.3 and E.3.4).
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from struct import Struct
+from types import MappingProxyType
 from typing import NamedTuple
 
 from scp.dataset import DataSet
 from scp.deidentify.concepts import Concepts, Fate, concepts_of
 from scp.deidentify.functions.original import Original
+from scp.deidentify.positions import CONTENT_SEQUENCE, POSITION, settled
 from scp.deidentify.profile import CLEAN_CONTENT_CODE, CLEAN_GRAPHICS_CODE
 from scp.deidentify.prune import Cuts, Level, Pruning, Where, union
-from scp.outcome import Failure, Outcome
 
-_CONTENT_SEQUENCE, _CONCEPT_NAME, _VALUE_TYPE = 0x0040A730, 0x0040A043, 0x0040A040
-_CODE_VALUE, _CODING_SCHEME, _POSITION = 0x00080100, 0x00080102, 0x0040DB73
+_CONCEPT_NAME, _VALUE_TYPE = 0x0040A043, 0x0040A040
+_CODE_VALUE, _CODING_SCHEME = 0x00080100, 0x00080102
 TEXT_VALUE, _UNFORMATTED_TEXT = 0x0040A160, 0x00700006
 _TEXTS = frozenset({TEXT_VALUE, _UNFORMATTED_TEXT})
 _ANNOTATIONS, _TEXT_OBJECTS, _OBJECTS, _COMPOUND = 0x00700001, 0x00700008, 0x00700009, 0x00700209
-_LOOKED_AT = frozenset({_CONCEPT_NAME, _POSITION, _ANNOTATIONS, _OBJECTS})
-_OPTIONAL = frozenset({_CONTENT_SEQUENCE, _ANNOTATIONS, _OBJECTS})
+_LOOKED_AT = frozenset({_CONCEPT_NAME, POSITION, _ANNOTATIONS, _OBJECTS})
+_OPTIONAL = frozenset({CONTENT_SEQUENCE, _ANNOTATIONS, _OBJECTS})
 _GRAPHIC_TYPE, _GRAPHIC_DATA = 0x00700023, 0x00700022
 _POINT = Struct("<ff")
 _SHAPES = {"POINT": 1, "CIRCLE": 2, "ELLIPSE": 4}
@@ -50,22 +51,22 @@ class Cleaning:
     def apply(self, dataset: DataSet) -> Cleaned:
         """What is left of the data set.
 
-        Raises Failure NOT_DEIDENTIFIED where an item has to go and others are referred to by their position.
+        Raises Failure NOT_DEIDENTIFIED where an item has to go and it is not sure what others refer to by position.
         """
         if self.contents is None and not self.graphics:
             return Cleaned(dataset)
         found = _Found()
         pruned = Pruning(partial(self._judge, found), _LOOKED_AT, _OPTIONAL).apply(dataset)
-        if found.positions and found.removed:
-            why = "content items are referred to by position, and some of those before them would have to go"
-            raise Failure(Outcome.NOT_DEIDENTIFIED, why)
+        if found.gone and found.references and (more := settled(dataset, found.gone, found.references)):
+            pruned = Pruning(partial(self._judge, found, more=more), _LOOKED_AT, _OPTIONAL).apply(dataset)
         return Cleaned(pruned, frozenset(found.retained), frozenset(found.gone))
 
-    def _judge(self, found: "_Found", where: Where, item: Level) -> Cuts | None:
-        tag = where[-1][0]
-        contents = _content(self.contents, found, tag, item) if self.contents else None
-        drawn = _drawn(tag, item) if self.graphics else None
-        cuts = union((contents, drawn))
+    def _judge(
+        self, found: "_Found", where: Where, item: Level, more: Mapping[Where, Cuts] = MappingProxyType({})
+    ) -> Cuts | None:
+        contents = _content(self.contents, found, where, item) if self.contents else None
+        drawn = _drawn(where[-1][0], item) if self.graphics else None
+        cuts = union((contents, drawn, more.get(where)))
         if cuts and cuts.whole:
             found.gone.add(where)
         return cuts
@@ -91,20 +92,20 @@ class _Found:
 
     retained: set[bytes] = field(default_factory=set)
     gone: set[Where] = field(default_factory=set)
-    removed: bool = False
-    positions: bool = False
+    references: dict[Where, bytes] = field(default_factory=dict)
 
 
-def _content(concepts: Concepts, found: _Found, tag: int, item: Level) -> Cuts | None:
+def _content(concepts: Concepts, found: _Found, where: Where, item: Level) -> Cuts | None:
     """A content item by its concept name (PS3.3 C.17.3, 10.2): the most that any of its names asks for."""
-    found.positions = found.positions or item.find(_POSITION) is not None
+    if item.find(POSITION) is not None:
+        found.references[where] = item.value(POSITION)
     names = item.items(_CONCEPT_NAME)
     if not names:
         return None
     value_type = _text(item, _VALUE_TYPE)
     fate = max(concepts.fate(_text(name, _CODE_VALUE), _text(name, _CODING_SCHEME), value_type) for name in names)
     if fate is Fate.REMOVED:
-        found.removed = found.removed or tag == _CONTENT_SEQUENCE
+        found.gone.add(where)
         return Cuts(whole=True)
     if fate is Fate.DUMMY:
         return Cuts(letters=_TEXTS)

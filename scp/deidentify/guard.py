@@ -12,7 +12,7 @@ from functools import cached_property
 from itertools import chain, compress
 
 from scp import dictionary
-from scp.dataset import BOUNDS, Reader, Span
+from scp.dataset import BOUNDS, HEADER, HEADER_SIZE, LONG_HEADER_SIZE, UNDEFINED, VRS, Reader, Span
 from scp.deidentify import needles
 from scp.deidentify.functions.original import Original
 from scp.deidentify.needles import LONG, SEPARATORS, Kind, Needle, Recent
@@ -167,6 +167,8 @@ class _Table:
 
     def element(self, at: int) -> Element | None:
         """The innermost one; None in front of the data set."""
+        if plain := self._plain(at):
+            return plain
         reader, elements = self._read
         found = _holding(elements, at)
         while found and (nested := reader.nested.get(found.start)):
@@ -175,6 +177,23 @@ class _Table:
                 break
             found = inner
         return found
+
+    def _plain(self, at: int) -> Element | None:
+        """The one at the top level, if no items are in it and none of undefined length stands before it."""
+        begin, output = self._start, self._output
+        while begin <= at and begin + LONG_HEADER_SIZE <= len(output):
+            group, number, code, length = HEADER.unpack_from(output, begin)
+            vr, offset = VRS.get(code, ("", 0))
+            if offset == LONG_HEADER_SIZE:
+                length = int.from_bytes(output[begin + HEADER_SIZE : begin + LONG_HEADER_SIZE], "little")
+            value = begin + offset
+            stop = value + length
+            if not vr or length == UNDEFINED:
+                break
+            if at < stop:
+                return None if vr in {"SQ", "UN"} else Element(group << 16 | number, vr, begin, value, stop, stop)
+            begin = stop
+        return None
 
 
 def _holding(elements: Sequence[Element], at: int) -> Element | None:

@@ -48,12 +48,16 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Cuts:
-    """What is taken out of one item: all of it, elements by their tags, their values, or the letters of texts."""
+    """What is taken out of one item: all of it, elements by their tags, their values, or the letters of texts.
+
+    In the place of a value that is `replaced` stands one of its length.
+    """
 
     whole: bool = False
     elements: frozenset[int] = frozenset()
     values: frozenset[int] = frozenset()
     letters: frozenset[int] = frozenset()
+    replaced: tuple[tuple[int, bytes], ...] = ()
 
 
 Where = tuple[tuple[int, int], ...]
@@ -126,6 +130,8 @@ class _Work:
             return [_emptied(level, element)]
         if cuts and element.tag in cuts.letters:
             return [level.data[element.start : element.value], _BLANK * (element.end - element.value)]
+        if cuts and cuts.replaced and (value := dict(cuts.replaced).get(element.tag)):
+            return [level.data[element.start : element.value], value]
         held, nested = _held(level, element)
         return self._sequence(element, (held, nested), where) if held else None
 
@@ -205,4 +211,5 @@ def union(cuts: Iterable[Cuts | None]) -> Cuts | None:
         elements=frozenset().union(*(one.elements for one in found)),
         values=frozenset().union(*(one.values for one in found)),
         letters=frozenset().union(*(one.letters for one in found)),
+        replaced=tuple(pair for one in found for pair in one.replaced),
     )

@@ -14,7 +14,7 @@ from scp.config.bids import Place, place_of
 from scp.exports.dataset import Dataset
 from scp.exports.nifti import PHYSICS
 from scp.exports.visit import ExportError, Surroundings, Visit
-from scp.exports.volumes import convert, dimensions
+from scp.exports.volumes import NO_SIDECAR, convert, dimensions
 from scp.steward.headers import Header
 from scp.store.files import answerable, make_folder
 
@@ -134,6 +134,8 @@ def _volumes(series: Series, work: Path, left: Counter[str]) -> Iterator[Volume]
         left["dcm2niix does not take all of it"] += 1
     elif len(made.volumes) > 1 and not (need.echoes and all(echoes)):
         left["dcm2niix makes several volumes of it"] += 1
+    elif not all(_beside(path, ".json").exists() for path in made.volumes):
+        left[NO_SIDECAR] += 1
     elif not all(_is_taken(path, need) for path in made.volumes):
         left["not what BIDS wants under this suffix"] += 1
     else:

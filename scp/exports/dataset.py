@@ -12,6 +12,7 @@ from scp.exports.removal import Aside
 from scp.exports.visit import Surroundings
 from scp.steward.publish import OWN
 from scp.store import held
+from scp.store.exchange import show
 from scp.store.files import FILE_MODE, FOLDER_MODE, make_folder, sync_folder
 
 VERSION = "1.10.0"
@@ -61,8 +62,7 @@ class Dataset:
     def _put(self, session: Path, subject: str) -> None:
         home = self.root / f"sub-{subject}"
         if home.exists():
-            self._aside(home / session.name)
-            session.rename(home / session.name)  # at once: for this moment neither stands there
+            show(session, home / session.name)
             sync_folder(home)
         else:  # a subject never appears without a session
             shell = self.work / home.name

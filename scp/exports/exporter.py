@@ -67,9 +67,9 @@ class Exporter:
                 said = EXPORTS[due.name](visit, self.where) or ""
         except (ExportError, Failure) as error:
             why = error.why if isinstance(error, Failure) else str(error)
-            again = self.ledger.failed(due, why)
+            state = "waiting" if self.ledger.failed(due, why) else "failed"
             self.metrics.exports.labels(due.name, "failed").inc()
-            _logger.error("export_failed", name=due.name, visit=due.scan_research_id, why=why, state=str(again))
+            _logger.error("export_failed", name=due.name, visit=due.scan_research_id, why=why, state=state)
             return False
         self.ledger.done(due, said)
         self.metrics.exports.labels(due.name, "done").inc()

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from scp.exports.visit import ExportError, Surroundings, Visit
-from scp.exports.volumes import convert
+from scp.exports.volumes import NO_SIDECAR, convert
 from scp.steward.gates.mandatory import EITHER, MANDATORY
 from scp.steward.headers import Header
 from scp.steward.publish import OWN, READY
+from scp.store.exchange import show
 from scp.store.files import FILE_MODE, FOLDER_MODE, answerable, make_folder, sync_folder
 
 KEPT = (*MANDATORY, *(keyword for pair in EITHER for keyword in pair), "PatientSex", "Modality", "SliceThickness")
@@ -24,10 +25,11 @@ PHYSICS = (
 """What is taken over from dcm2niix's own sidecar; no other of its fields passes."""
 
 
-def nifti(visit: Visit, where: Surroundings) -> None:
-    """Convert in a folder of its own, then one rename and the marker; what stood there before is replaced.
+def nifti(visit: Visit, where: Surroundings) -> str:
+    """Convert in a folder of its own, marker included, then one rename; what stood there before is replaced.
 
-    Raises ExportError when dcm2niix is missing, fails, takes half an hour, or makes nothing.
+    Says how many volumes are not in it. Raises ExportError when dcm2niix is missing, fails, takes half an hour, or
+    makes nothing that is whole.
     """
     headers, work = visit.headers(), where.work / f"nifti-{visit.scan_research_id}-{visit.number}"
     today = where.today()
@@ -35,7 +37,7 @@ def nifti(visit: Visit, where: Surroundings) -> None:
     with answerable("a visit's volumes"):
         shutil.rmtree(work, ignore_errors=True)  # a killed exporter's
         make_folder(work)
-        _convert(visit, work, zipped=where.gzip)
+        left = _convert(visit, work, zipped=where.gzip)
         try:
             for sidecar in sorted(work.glob("*.json")):
                 _describe(sidecar, headers)
@@ -43,12 +45,27 @@ def nifti(visit: Visit, where: Surroundings) -> None:
             raise ExportError("dcm2niix made a sidecar that cannot be read") from None
         _close(work, where.group)
         _place(work, target, where.group)
+    return f"{left} series left out: {NO_SIDECAR}" if left else ""
 
 
-def _convert(visit: Visit, work: Path, *, zipped: bool) -> None:
+def _convert(visit: Visit, work: Path, *, zipped: bool) -> int:
+    """Make the volumes; how many were taken away because no sidecar is theirs."""
     made = convert(visit.folder, work, f"{visit.scan_research_id}_%s", zipped=zipped)
     if not made.volumes:
         raise ExportError(f"dcm2niix made no volume and ended with {made.code}")
+    bare = [volume for volume in made.volumes if not _has_sidecar(volume)]
+    if len(bare) == len(made.volumes):
+        raise ExportError(f"dcm2niix made no volume with a sidecar, and ended with {made.code}")
+    for volume in bare:
+        for path in work.glob(f"{volume.name.partition('.')[0]}.*"):  # its b-values go with it
+            path.unlink()
+    return len(bare)
+
+
+def _has_sidecar(volume: Path) -> bool:
+    """Of its own, or that of the volume it was made from, whose name it goes on with (`_Eq_1`, `_Tilt_1`)."""
+    words = volume.name.partition(".")[0].split("_")
+    return any(volume.with_name("_".join(words[:count]) + ".json").exists() for count in range(2, len(words) + 1))
 
 
 def _describe(sidecar: Path, headers: tuple[Header, ...]) -> None:
@@ -89,10 +106,6 @@ def _place(work: Path, target: Path, group: int) -> None:
     if group != OWN:
         for folder in missing:
             os.chown(folder, OWN, group)
-    old = work.with_name(f"{work.name}.old")
-    shutil.rmtree(old, ignore_errors=True)  # a killed exporter's
-    if target.exists():  # made again the same day, because more came or somebody asked
-        target.rename(old)
-    work.rename(target)
+    show(work, target)
     sync_folder(target.parent)
-    shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(work, ignore_errors=True)  # what it was, where it was made again the same day

@@ -9,6 +9,8 @@ from scp.exports.visit import ExportError
 from scp.steward.gates.converted import program
 
 SECONDS = 1800.0
+NO_SIDECAR = "dcm2niix gives the volume no sidecar"
+"""So it is where slices do not fit together: some of them twice, say. Its geometry would be wrong."""
 
 _DIMENSIONS = slice(40, 42)  # of a NIfTI-1 header: how many axes there are
 

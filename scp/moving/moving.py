@@ -3,11 +3,12 @@
 Every step can be taken up again, made twice it is as if made once, and what was acknowledged has a row and its file.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
+from typing import TypeVar
 
 from scp import faults, log
 from scp.bounds import Bounds
@@ -15,7 +16,7 @@ from scp.db.engine import DatabaseError
 from scp.db.index import Delivery, Index
 from scp.db.moved import Moved, Token
 from scp.db.moves import Move, Moves, Renamed, UnmovableError
-from scp.moving.renumber import Staged, staged
+from scp.moving.renumber import Staged, Study, staged, summed
 from scp.outcome import Failure, Outcome
 from scp.steward.publish import UNCLAIMED
 from scp.store import files, held
@@ -23,7 +24,10 @@ from scp.store.files import TEMPORARY, answerable, make_folder, sync_folder
 from scp.store.staging import Staging
 from scp.walks import Busy
 
+_Seen = TypeVar("_Seen")
+
 _logger = log.get("moving")
+_NEVER_KEPT = "it came by day or accession to an older release, which did not keep that; publish the visit as it is"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,35 +51,36 @@ class Moving:
         Raises UnmovableError where that cannot be, and Failure where disk or database will not.
         """
         with self.staging.alone():
-            move = Move(source, target, "", why)
+            move = Move(source, target, (), why)
             self.moves.check(move)
-            names = set(self._looked_at(move))
+            names = set(self._looked_at(source, attrgetter("study")))
             if taken := {_renamed(name, move) for name in names} & set(self._names(target)):
                 raise UnmovableError(f"{len(taken)} files of both visits would have one name")
             return self._carry(self._begin(move))
 
-    def split(self, source: str, study: str, why: str) -> tuple[str, int]:
-        """One study of a visit, by its published StudyInstanceUID, becomes a visit; its number, and how many instances.
+    def split(self, source: str, studies: Collection[str], why: str) -> tuple[str, int]:
+        """Studies of a visit, by their StudyInstanceUIDs as they left, become one; its number, and how many instances.
 
         Raises as `merge` does.
         """
+        asked = tuple(sorted(set(studies)))
         with self.staging.alone():
-            self.moves.check(Move(source, source, study, why))
-            found = Counter(self._looked_at(Move(source, source, "", why)).values())
-            if study not in found:
-                raise UnmovableError(f"visit {source} has no study {study}")
-            if len(found) == 1:
+            self.moves.check(Move(source, source, asked, why))
+            found = set(self._looked_at(source, attrgetter("study")).values())
+            if missing := set(asked) - found:
+                raise UnmovableError(f"visit {source} has no study {min(missing)}")
+            if len(asked) == len(found):
                 raise UnmovableError(f"visit {source} has no other study, so nothing would be left of it")
             with self._linked() as linkage:
-                if not linkage.holds(source, study, self.token):
-                    raise UnmovableError(f"the linkage does not know which study of visit {source} that is")
+                if unknown := [study for study in asked if not linkage.holds(source, study, self.token)]:
+                    raise UnmovableError(f"the linkage does not know which study {unknown[0]} was: {_NEVER_KEPT}")
                 target = linkage.reserve(source)
-            return target, self._carry(self._begin(Move(source, target, study, why)))
+            return target, self._carry(self._begin(Move(source, target, asked, why)))
 
-    def studies(self, visit: str) -> dict[str, int]:
-        """Its StudyInstanceUIDs, with how many instances each has; raises as `merge` does."""
-        self.moves.check(Move(visit, visit, "1", ""))
-        return dict(sorted(Counter(self._looked_at(Move(visit, visit, "", "")).values()).items()))
+    def studies(self, visit: str) -> list[Study]:
+        """What there is of it, by study; raises as `merge` does."""
+        self.moves.check(Move(visit, visit, ("",), ""))
+        return summed(self._looked_at(visit, attrgetter("seen")).values())
 
     def resume(self) -> int:
         """Finish what was begun, wherever it stopped; how many moves that were. Raises Failure."""
@@ -109,9 +114,9 @@ class Moving:
         faults.point("move.begun")
         count = 0
         with self._linked() as linkage:
-            if move.study:
-                linkage.split(move.source, move.target, move.study, move.moves, self.token)
-            else:
+            for study in move.studies:
+                linkage.split(move.source, move.target, study, move.moves, self.token)
+            if not move.studies:
                 linkage.merge(move.source, move.target)
         faults.point("move.linked")
         if not move.moved:
@@ -135,16 +140,17 @@ class Moving:
         """Make each file stand under its new number in the target's folder, beside the one it was."""
         for name, digest in sorted(self.index.files(move.delivery).items()):
             one = self._staged(move.delivery, name, digest)
-            if move.study in {"", one.study}:
+            if not move.studies or one.study in move.studies:
                 parts, made = one.renumbered(move.source, move.target)
                 renamed = _renamed(name, move)
                 files.place(folder, renamed, parts, made, _later)
                 yield Renamed(name, renamed, made)
 
-    def _looked_at(self, move: Move) -> dict[str, str]:
-        """Each file of the source, by name, and its study: whatever cannot be taken apart is found before the start."""
-        rows = self.index.files(move.delivery)
-        return {name: self._staged(move.delivery, name, digest).study for name, digest in rows.items()}
+    def _looked_at(self, visit: str, what: Callable[[Staged], _Seen]) -> dict[str, _Seen]:
+        """`what` of each of its files, by name: whatever cannot be taken apart is found before the start."""
+        delivery = Delivery(visit, 1)  # a visit that was ever published is not moved
+        rows = self.index.files(delivery)
+        return {name: what(self._staged(delivery, name, digest)) for name, digest in rows.items()}
 
     def _staged(self, delivery: Delivery, name: str, digest: bytes) -> Staged:
         with answerable("a staged file"):

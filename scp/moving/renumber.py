@@ -3,10 +3,13 @@
 import hashlib
 import mmap
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from struct import Struct
+from typing import NamedTuple
 
 from scp.bounds import Bounds
 from scp.dataset import DataSet, read
@@ -15,7 +18,8 @@ from scp.outcome import Failure, Outcome
 
 _META = 132  # preamble and prefix (PS3.10 7.1)
 _GROUP_LENGTH = Struct("<HH2sHI")
-_STUDY_INSTANCE_UID = 0x0020000D
+_MODALITY, _DESCRIPTION = 0x00080060, 0x00081030
+_STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID = 0x0020000D, 0x0020000E
 _WORDS = frozenset({"AE", "CS", "DS", "IS", "LO", "LT", "PN", "SH", "ST", "UC", "UN", "UR", "UT"})
 """Value representations that a visit number can be written in; it is too long for the others, or no number there."""
 
@@ -32,6 +36,16 @@ class Staged:
     def study(self) -> str:
         """Its StudyInstanceUID."""
         return self.dataset.text(_STUDY_INSTANCE_UID)
+
+    @property
+    def seen(self) -> "Seen":
+        """What tells a person its study from others, whatever stands there."""
+        description, modality = map(self._shown, (_DESCRIPTION, _MODALITY))
+        return Seen(self.study, description, modality, self.dataset.text(_SERIES_INSTANCE_UID))
+
+    def _shown(self, tag: int) -> str:
+        text = bytes(self.dataset.value(tag)).decode("utf-8", "replace").strip(" \0")
+        return "".join(char if char.isprintable() else "?" for char in text)
 
     @property
     def digest(self) -> bytes:
@@ -66,6 +80,36 @@ class Staged:
                     begins = at + value.index(number)
                     yield begins, begins + len(number)
                 at += len(value) + 1
+
+
+class Seen(NamedTuple):
+    """What one file says of where it belongs, as it left."""
+
+    study: str
+    description: str
+    modality: str
+    series: str
+
+
+class Study(NamedTuple):
+    """One study of a visit, as it left."""
+
+    study_uid: str
+    description: str
+    modalities: str
+    series: int
+    instances: int
+
+
+def summed(files: Iterable[Seen]) -> list[Study]:
+    """The studies of these files, by their UIDs."""
+    return [_summed(uid, list(own)) for uid, own in groupby(sorted(files), key=attrgetter("study"))]
+
+
+def _summed(uid: str, files: list[Seen]) -> Study:
+    descriptions, modalities = ({getattr(one, name) for one in files} - {""} for name in ("description", "modality"))
+    series = {one.series for one in files}
+    return Study(uid, ", ".join(sorted(descriptions)), ", ".join(sorted(modalities)), len(series), len(files))
 
 
 def staged(path: Path, bounds: Bounds) -> Staged:

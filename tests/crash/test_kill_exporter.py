@@ -1,11 +1,13 @@
 """kill -9 of the exporter before each of its steps: what is seen of the dataset is whole, and is made in the end."""
 
+import errno
 import gzip
 import json
 import os
 import shutil
 import signal
 import sys
+from ctypes import set_errno
 
 import numpy as np
 import pytest
@@ -102,9 +104,9 @@ def test_killed_before_any_step_nothing_half_is_seen_and_all_is_made_in_the_end(
     assert sessions(before).keys() < sessions(golden).keys()
     assert golden != before
 
-    step, died = -1, True
+    step, died = 0, True
     while died:
-        step += 2
+        step += 1
         shutil.rmtree(root)
         shutil.copytree(kept, root)
         house.ledger.again("bids", VISIT)
@@ -113,6 +115,7 @@ def test_killed_before_any_step_nothing_half_is_seen_and_all_is_made_in_the_end(
         seen = contents(root)
         for label, files in sessions(seen).items():
             assert files in (sessions(before).get(label), sessions(golden)[label]), step
+        assert sessions(before).keys() <= sessions(seen).keys(), step
         assert all(seen[name] in (before.get(name), golden[name]) for name in seen), step
         assert seen.keys() <= golden.keys(), step
         assert not killed(house, 10**9)
@@ -120,3 +123,55 @@ def test_killed_before_any_step_nothing_half_is_seen_and_all_is_made_in_the_end(
         assert not list(work.rglob("*")), step
         assert {row["state"] for row in house.listing()} == {"done"}
     assert step > 50
+
+
+def missed(house, folder):
+    """Whether a process that exports ever lets the folder be away, or without its marker, between two of its steps."""
+    child = os.fork()
+    if not child:
+        armed = []
+
+        def hear(event, _args):
+            if event in STEPS and armed and not (folder / ".ready").exists():
+                os._exit(3)
+
+        exporter = Exporter(Ledger(house.config.index_path), ["nifti"], house.where, house.metrics, lambda: house.now)
+        sys.addaudithook(hear)
+        armed.append(True)
+        exporter.run(Once(), 0.0)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+
+
+@pytest.fixture
+def again(tmp_path, monkeypatch):
+    """A visit whose volumes are there, to which something came since; the house, and the volumes' folder."""
+    monkeypatch.setattr(sys.modules["scp.exports.nifti"], "convert", lambda *words, **_: convert(*words, zipped=True))
+    house = Exporting(tmp_path, monkeypatch, ("nifti",))
+    house.publish()
+    assert house.exporter.round() == 1
+    house.store(image(5))
+    house.later()
+    (folder,) = (house.config.export / "NIFTI").glob(f"*/*/{VISIT}")
+    return house, folder
+
+
+def test_volumes_that_are_made_again_are_never_away(again):
+    house, folder = again
+    before = contents(folder)
+    assert not missed(house, folder)
+    after = contents(folder)
+    assert before.keys() == after.keys()
+    assert before != after
+    assert not list(house.where.work.rglob("*"))
+
+
+def test_where_the_file_system_cannot_exchange_they_are_replaced_all_the_same(again, monkeypatch):
+    house, folder = again
+    before = contents(folder)
+    monkeypatch.setattr("scp.store.exchange._RENAME", lambda *_: set_errno(errno.EINVAL) or -1)
+    assert missed(house, folder)
+    exporter = Exporter(Ledger(house.config.index_path), ["nifti"], house.where, house.metrics, lambda: house.now)
+    exporter.run(Once(), 0.0)
+    assert contents(folder) != before
+    assert not list(house.where.work.rglob("*"))

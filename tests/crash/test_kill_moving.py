@@ -85,7 +85,7 @@ def test_killed_there_a_split_is_finished(house, point, hit):
     def work():
         other = lived_in(house.config.state.parent)
         armed.arm(point, hit=hit)
-        other.moving.split(visit, other.left_as(two), "x")
+        other.moving.split(visit, [other.left_as(two)], "x")
 
     assert forked(work) == -signal.SIGKILL
     house.staging.prepare()
@@ -94,6 +94,26 @@ def test_killed_there_a_split_is_finished(house, point, hit):
     assert contents(house) == {visit: [1, 2], number: [3, 4, 5]}
     assert house.send(6, identity=two) == number
     assert house.send(7, identity=one) == visit
+
+
+@pytest.mark.parametrize(("point", "hit"), [("move.linked", 1), ("move.placed", 1), ("move.recorded", 1)])
+def test_killed_there_a_split_of_several_studies_is_finished_whole(house, point, hit):
+    one, two, three = STUDIES
+    visit = house.send(1, 2, identity=one)
+    house.send(3, 4, identity=two)
+    house.send(5, identity=three)
+
+    def work():
+        other = lived_in(house.config.state.parent)
+        armed.arm(point, hit=hit)
+        other.moving.split(visit, [other.left_as(two), other.left_as(three)], "x")
+
+    assert forked(work) == -signal.SIGKILL
+    house.staging.prepare()
+    check_it_ended(house)
+    number = house.linkage.resolve(two).scan_research_id
+    assert contents(house) == {visit: [1, 2], number: [3, 4, 5]}
+    assert house.send(6, identity=three) == number
 
 
 def rearrange(folder, seed):
@@ -110,7 +130,8 @@ def rearrange(folder, seed):
                 house.moving.merge(*chance.sample(visits, 2), "x")
             else:
                 visit = chance.choice(visits)
-                house.moving.split(visit, chance.choice(list(house.moving.studies(visit))), "x")
+                studies = [one.study_uid for one in house.moving.studies(visit)]
+                house.moving.split(visit, chance.sample(studies, chance.randint(1, len(studies))), "x")
         except UnmovableError:
             continue
 

@@ -4,9 +4,11 @@ Mounts that are missing or turn read-only, a second node in the same folder, a p
 goes back, no room for temporary files.
 """
 
+import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 from contextlib import suppress
 from datetime import date
@@ -157,6 +159,40 @@ def test_an_index_writer_that_stands_still_is_replaced_and_nothing_is_lost(tmp_p
     assert [push(node, unlike(number, number // 10 * 10))[0] for number in range(10, 70)] == [0] * 60
     assert len(node.instances()) == 61
     assert node.command("verify").returncode == 0
+
+
+STOPPED = """
+import os, signal, sys
+from pathlib import Path
+from scp.db.engine import Engine
+with Engine(Path(sys.argv[1]), sys.argv[2]).write():
+    os.kill(os.getpid(), signal.SIGSTOP)
+"""
+
+
+@pytest.mark.parametrize("name", ["index", "linkage"])
+def test_a_command_that_stands_still_while_it_writes_makes_the_node_not_ready(tmp_path, begun, name):
+    node = Node(tmp_path, visit_quiet_seconds=3600)
+    begun(node)
+    node.start()
+    assert push(node, unlike(1)) == [0]
+    program = [sys.executable, "-c", STOPPED, str(node.state / f"{name}.db"), name]
+    with subprocess.Popen(program) as command:
+        try:
+            wait(lambda: node.get("/readyz")[0] == 503, "it is not ready")
+            why = f"the {name} cannot be written to"
+            assert json.loads(node.get("/readyz")[1])["reasons"] == [why]
+            assert node.metric("cloakroom_ready") == 0
+            assert json.loads(node.command("status", "--json").stdout)["troubles"] == [why]
+            found = node.command("doctor", "--json", check=False)
+            (row,) = [row for row in json.loads(found.stdout) if row["mark"] == "wrong"]
+            assert (found.returncode, row["what"]) == (1, name)
+            assert str(command.pid) in row["says"]
+        finally:
+            command.send_signal(signal.SIGCONT)
+    wait(node.ready, "it is ready again by itself")
+    assert push(node, unlike(2, seed=2)) == [0]
+    assert json.loads(node.command("status", "--json").stdout)["troubles"] == []
 
 
 def test_a_start_on_a_state_folder_that_can_only_be_read_is_one_sentence(tmp_path):

@@ -51,6 +51,10 @@ def test_quarantine_is_listed_and_shown(node):
     shown = json.loads(node.command("quarantine", "show", entry["id"], "--json").stdout)
     assert shown["outcome"] == "burned_in"
     assert (node.folder / shown["file"]).exists()
+    name = f"{entry['id']}.age"
+    assert (
+        shown["the_officer_opens_it_with"] == f"cloakroom quarantine open {name} --key officer.key --out original.dcm"
+    )
     assert node.command("quarantine", "show", "nothing", check=False).returncode == 1
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -253,6 +254,37 @@ def test_names_are_for_a_terminal(idle, folder):
 
 def _stored(node):
     return len(node.instances())
+
+
+def test_a_line_of_the_log_leaves_the_bar_on_the_terminal_whole(idle, folder, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
+    laid({str(number): saved(image(number)) for number in range(10)}, folder)
+    laid({f"cut {number}": saved(image(100 + number))[:-5] for number in range(10)}, folder)
+    rows = _shown(_on_a_terminal(idle, "import", str(folder), "--json"))
+    assert sum(row.startswith('{"room": "intake"') and row.endswith("}") for row in rows) == 10, (
+        "whole lines of the log"
+    )
+    assert not [row for row in rows if "\u2501" in row], "nothing is left of a bar"
+
+
+def _shown(said):
+    """The rows of a wide terminal on which this was written."""
+    rows, row, column = [[]], 0, 0
+    for part in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|.", said, re.DOTALL):
+        if part == "\r":
+            column = 0
+        elif part == "\n":
+            row += 1
+            rows += [[]] * (row == len(rows))
+        elif part == "\x1b[2K":
+            rows[row] = []
+        elif part == "\x1b[1A":
+            row -= 1
+        elif not part.startswith("\x1b"):
+            rows[row] += [" "] * (column - len(rows[row]))
+            rows[row][column : column + 1] = [part]
+            column += 1
+    return ["".join(row).rstrip() for row in rows]
 
 
 def _on_a_terminal(node, *words):

@@ -197,7 +197,7 @@ def test_a_merge_that_was_begun_is_finished_by_the_steward_or_by_a_start(node, s
     if stopped:
         node.kill()
     moves = Moves(node.state / "index.db")
-    moves.begin(Move(gone, kept, "", "killed behind this"))
+    moves.begin(Move(gone, kept, (), "killed behind this"))
     if stopped:
         node.start()
         assert states(node, gone)[-1] == "merged"

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from struct import pack
 
 import pytest
 from encoded import IMPLICIT, explicit, image, implicit, instance, items, ordered, sequence
@@ -21,7 +20,6 @@ from scp.deidentify.plan import Plan
 from scp.deidentify.profile import FOLDER, OPTIONS, Concept, concepts, retired_concepts
 from scp.deidentify.recipe import RecipeError, load
 from scp.instance import Instance, Subject
-from scp.outcome import Failure, Outcome
 from scp.pixels import Header, begin
 
 SUBJECT = Subject("Pq7kLm20Xy", "4820117365", b"\x07" * 32)
@@ -218,17 +216,6 @@ def test_a_removed_item_takes_with_it_what_hangs_on_it() -> None:
     )
     assert b"axial" not in bytes(found.data)
     assert b"42" in bytes(found.data)
-
-
-def test_items_that_are_referred_to_by_position_go_to_quarantine_when_some_would_be_missing() -> None:
-    plan = plan_of("basic,clean-structured-content")
-    pointing = ordered(explicit(0x0040A010, "CS", "INFERRED FROM"), explicit(0x0040DB73, "UL", pack("<II", 1, 2)))
-    parent = ordered(explicit(0x0040A040, "CS", "CONTAINER"), sequence(CONTENT, pointing))
-    assert left(plan, sequence(CONTENT, KEPT, parent)).find(CONTENT)
-    with pytest.raises(Failure) as caught:
-        left(plan, sequence(CONTENT, content("121106", "DCM", "TEXT"), parent))
-    assert caught.value.outcome is Outcome.NOT_DEIDENTIFIED
-    assert NEEDLE not in str(caught.value)
 
 
 def test_a_content_sequence_sent_as_un() -> None:

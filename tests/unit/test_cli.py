@@ -88,6 +88,30 @@ def test_broken_configurations_are_refused_by_the_command(name, monkeypatch, cap
     assert (folder / name).with_suffix(".expected").read_text().strip() in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            '[inbound]\nfolder = "dropped"\nlayout = "fedehr"',
+            ":4: with inbound.layout fedehr, export has to be the folder out/",
+        ),
+        ('[inbound]\nfolder = "export"', ":4: export and the watched folders must not lie inside each other"),
+        ('http_token = "no-such-file"', "no-such-file"),
+        ('export_group = "54321"', ":3: the node runs as no member of group 54321"),
+    ],
+)
+def test_what_a_start_would_refuse_the_check_refuses_and_makes_nothing(tmp_path, monkeypatch, capsys, text, said):
+    (tmp_path / "cloakroom.toml").write_text(f'state = "state"\nexport = "export/in/x"\n{text}\n')
+    monkeypatch.setattr("scp.handover.os.geteuid", lambda: 1000)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["cloakroom", "config", "check"])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 2
+    assert said in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["cloakroom.toml"]
+
+
 def test_what_stands_in_brackets_is_printed_and_is_no_markup(capsys):
     listing([{"why": "no place in [bids]", "n": 1}], ["why", "n"], as_json=False, nothing="")
     record({"why": "[red] is not in [protocols]"}, as_json=False)

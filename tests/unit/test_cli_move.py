@@ -1,6 +1,7 @@
 """`cloakroom visit merge` and `visit split`: what they say, and what they refuse without changing anything."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from moving import Rearranging, study
@@ -52,6 +53,18 @@ def test_a_split_lists_the_studies_and_takes_one(house):
     assert (done.exit_code, done.stdout) == (0, f"split {number} off {visit}: 1 instances\n")
     assert house.why(visit) == f"to {number}: an operator says so"
     assert house.state(Delivery(visit, 1)) is State.RECEIVING
+
+
+def test_a_study_is_given_as_often_as_there_are_such(house):
+    visit, one, two = grouped(house, "day")
+    three = replace(one, study_uid="1.2.826.99.3")
+    house.send(4, identity=three)
+    asked = [word for each in (two, three) for word in ("--study", house.left_as(each))]
+    done = ask("split", visit, *asked, "--reason", "two of three")
+    number = house.linkage.resolve(two).scan_research_id
+    assert (done.exit_code, done.stdout) == (0, f"split {number} off {visit}: 2 instances\n")
+    assert house.linkage.resolve(three).scan_research_id == number
+    assert house.linkage.resolve(one).scan_research_id == visit
 
 
 @pytest.mark.parametrize("words", [("merge", "1", "2"), ("split", "1"), ("split", "1", "--study", "2.25.1")])

@@ -7,6 +7,7 @@ import stat
 import sys
 from dataclasses import replace
 from datetime import date
+from io import StringIO
 from pathlib import Path
 from threading import Event
 
@@ -17,7 +18,7 @@ from doubles import VISIT
 from exporting import DAY, Exporting
 from visiting import image
 
-from scp import metrics
+from scp import log, metrics
 from scp.config.kinds import Exports
 from scp.db.exports import FIRST_RETRY_SECONDS, MOST_TRIES, Ledger
 from scp.exports import EXPORTS, ExportError, Surroundings, Visit
@@ -147,6 +148,43 @@ def test_a_killed_exporter_is_taken_up_again(house):
     assert not left.exists()
 
 
+def twice(number, **attributes):
+    """One more of a slice: with many others, dcm2niix makes a volume whose slices do not fit, and no sidecar."""
+    pixels = {"Rows": 8, "Columns": 8, "PixelData": np.arange(64, dtype="<u2").tobytes()}
+    place = {"InstanceNumber": str(number), "ImagePositionPatient": ["-10", "-20", str(number)]}
+    return image(999, **{**pixels, **place, "SliceLocation": str(number), **attributes})
+
+
+def test_a_volume_that_has_no_sidecar_is_left_out_and_said_to_be(house):
+    house.store(twice(1))
+    house.store(image(500, Rows=8, Columns=8, PixelData=bytes(128), SeriesNumber="2", SeriesInstanceUID="2.25.8"))
+    house.publish(count=40)
+    house.exporter.round()
+    (said,) = [row for row in house.listing() if row["name"] == "nifti"]
+    assert (said["state"], said["why"]) == ("done", "1 series left out: dcm2niix gives the volume no sidecar")
+    names = {path.name for path in (house.config.export / "NIFTI" / DAY / VISIT).iterdir()}
+    assert names == {".ready", f"{VISIT}_2.nii", f"{VISIT}_2.json"}
+
+
+def test_a_visit_of_which_no_volume_has_a_sidecar_is_a_failure_in_words(house):
+    house.store(twice(1))
+    house.publish(count=40)
+    house.exporter.round()
+    (said,) = [row for row in house.listing() if row["name"] == "nifti"]
+    assert (said["state"], said["why"]) == ("waiting", "dcm2niix made no volume with a sidecar, and ended with 1")
+    assert not (house.config.export / "NIFTI").exists()
+
+
+def test_what_dcm2niix_makes_of_a_volume_besides_goes_with_its_sidecar(house):
+    """Slices that are not equally far from each other are resampled into a second volume."""
+    house.store(twice(5))
+    house.publish(count=5)
+    house.exporter.round()
+    names = {path.name for path in (house.config.export / "NIFTI" / DAY / VISIT).iterdir()}
+    assert {f"{VISIT}_1.nii", f"{VISIT}_1.json", f"{VISIT}_1_Eq_1.nii"} <= names
+    assert {row["why"] for row in house.listing() if row["name"] == "nifti"} == {""}
+
+
 @pytest.mark.parametrize("sidecar", [b"{", b'{"EchoTime": "\xff"}'])
 def test_a_sidecar_that_cannot_be_read_is_a_failure_in_words(house, monkeypatch, sidecar):
     convert = module._convert
@@ -162,7 +200,8 @@ def test_a_sidecar_that_cannot_be_read_is_a_failure_in_words(house, monkeypatch,
     assert not (house.config.export / "NIFTI").exists()
 
 
-def test_killed_while_it_replaces_a_folder_it_replaces_it_the_next_time(house):
+def test_killed_while_it_replaces_a_folder_it_replaces_it_the_next_time(house, monkeypatch):
+    monkeypatch.setattr("scp.store.exchange._RENAME", None)  # else nothing is ever left
     house.publish()
     assert house.exporter.round() == 2
     old = house.where.work / f"nifti-{VISIT}-1.old"
@@ -184,6 +223,24 @@ def test_what_a_killed_one_had_in_hand_is_gone_when_it_starts_and_is_no_orphan(h
     stop = Event()
     house.exporter.run(stop, 0.0, stop.set)
     assert not house.where.work.exists() or not list(house.where.work.iterdir())
+
+
+def test_a_failure_is_logged_with_what_comes_of_it(house, monkeypatch):
+    said = StringIO()
+    log._route("json", "error", said)
+
+    def failing(_visit, _where):
+        raise ExportError("no volume")
+
+    monkeypatch.setattr("scp.exports.exporter.EXPORTS", {**EXPORTS, "nifti": failing})
+    house.publish()
+    for _ in range(MOST_TRIES):
+        house.exporter.round()
+        house.now += 3600.0
+    log._route("auto", "info", None)
+    entries = [json.loads(line) for line in said.getvalue().splitlines()]
+    assert [entry["state"] for entry in entries] == ["waiting"] * (MOST_TRIES - 1) + ["failed"]
+    assert {(entry["event"], entry["why"]) for entry in entries} == {("export_failed", "no volume")}
 
 
 @pytest.mark.parametrize("error", [ExportError("no volume"), Failure(Outcome.OUT_OF_RESOURCES, "no room")])

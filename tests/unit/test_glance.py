@@ -1,8 +1,10 @@
 """What an outsider may know of a node: what it holds, and why it would take nothing more."""
 
+import fcntl
 import os
 
 import pytest
+from running import wait
 
 from scp import build
 from scp.config import Config
@@ -48,6 +50,20 @@ def test_it_is_closed_while_a_disk_can_only_be_read(config, monkeypatch):
         monkeypatch.setattr(os, "statvfs", lambda path, folder=folder: (read_only if path == folder else real)(path))
         assert closed(config) == "a disk can only be read"
         assert look(config).troubles() == ["a disk can only be read"]
+
+
+@pytest.mark.parametrize("name", ["index", "linkage"])
+def test_a_database_in_which_no_writer_has_a_turn_is_a_trouble(config, name):
+    glance = look(config)
+    assert glance.troubles(60.0) == []
+    descriptor = os.open(config.state / f"{name}.lock", os.O_RDWR)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    assert glance.troubles(0.0) == [], "it may come yet"
+    (turn,) = [turn for turn in glance.turns if turn.name == name]
+    turn._seconds = 0.0
+    assert glance.troubles(0.0) == [f"the {name} cannot be written to"]
+    os.close(descriptor)
+    wait(lambda: glance.troubles(1.0) == [], "it is written to again")
 
 
 def test_troubles_are_named(config, monkeypatch):

@@ -1,4 +1,5 @@
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from doubles import VISIT, clean
@@ -7,7 +8,7 @@ from writing import writing
 
 from scp.db.commit import FreeCommit, WriterCommit
 from scp.db.engine import DatabaseError
-from scp.db.index import Delivery, Index
+from scp.db.index import Delivery, Index, Missed
 from scp.instance import Source
 from scp.outcome import Failure, Outcome
 from scp.state import State
@@ -168,6 +169,45 @@ def test_nothing_joins_a_delivery_that_is_being_published(index):
     assert caught.value.outcome is Outcome.OUT_OF_RESOURCES
     assert index.listing("totals")[0]["instances"] == 1
     assert index.record(clean(), source(), "1.dcm", delivery).outcome is Outcome.UNCHANGED
+
+
+def stored_at(index):
+    return index.listing("places", source_uid=source().uid, sop_instance_uid="")[0]["stored_at"]
+
+
+def test_a_lost_one_moves_its_row_from_where_it_was_looked_for(index):
+    store(index, clean(), source())
+    publish(index, Delivery(VISIT, 1))
+    lost = Missed(Delivery(VISIT, 1), stored_at(index))
+    late = index.open_delivery(clean())
+    found = index.record(clean(), source(), "1.dcm", late, lost=lost)
+    assert (found.outcome, found.delivery) == (Outcome.STORED, late)
+    assert (index.names(Delivery(VISIT, 1)), list(index.names(late))) == ({}, ["1.dcm"])
+
+
+@pytest.mark.parametrize(
+    "change", [{"delivery": Delivery(VISIT, 2)}, {"delivery": Delivery("9", 1)}, {"stored_at": 1.0}]
+)
+def test_a_row_that_is_elsewhere_by_now_stays_there(index, change):
+    store(index, clean(), source())
+    publish(index, Delivery(VISIT, 1))
+    lost = replace(Missed(Delivery(VISIT, 1), stored_at(index)), **change)
+    found = index.record(clean(), source(), "1.dcm", index.open_delivery(clean()), lost=lost)
+    assert (found.outcome, found.delivery) == (Outcome.UNCHANGED, Delivery(VISIT, 1))
+    assert list(index.names(Delivery(VISIT, 1))) == ["1.dcm"]
+    assert index.listing("totals")[0]["instances"] == 1
+
+
+def test_a_lost_one_that_is_recorded_twice_because_the_answer_was_lost_is_stored_once(index, monkeypatch):
+    store(index, clean(), source())
+    publish(index, Delivery(VISIT, 1))
+    lost = Missed(Delivery(VISIT, 1), stored_at(index))
+    late = index.open_delivery(clean())
+    monkeypatch.setattr("scp.db.index.time.time", lambda: 5.0)
+    first = index.record(clean(), source(), "1.dcm", late, lost=lost)
+    publish(index, late)
+    assert index.record(clean(), source(), "1.dcm", late, lost=lost) == first
+    assert (first.outcome, stored_at(index)) == (Outcome.STORED, 5.0)
 
 
 def test_a_row_that_no_delivery_holds_is_a_defect_and_changes_nothing(index):

@@ -25,6 +25,7 @@ from scp.steward.publish import Publisher
 from scp.store import files
 from scp.store.quarantine import Quarantine
 from scp.store.staging import Staging
+from scp.verify.audit import Audit
 
 OFFICER = x25519.Identity.generate()
 
@@ -399,6 +400,62 @@ def test_many_who_send_a_lost_one_again_leave_one_file(intake):
     assert Outcome.STORED in outcomes
     assert len(staged(intake)) == 1
     assert intake.index.listing("totals")[0]["instances"] == 1
+
+
+def test_of_two_who_bring_a_lost_one_back_the_second_finds_it_published(intake, tmp_path, monkeypatch):
+    intake.take(arrival(mr()))
+    publish(intake, tmp_path).unlink()
+    shown = meanwhile(intake, monkeypatch, lambda: publish(intake, tmp_path))
+    assert intake.take(arrival(mr())) is Outcome.UNCHANGED
+    entry, _, digest = row_of(intake)
+    assert (entry.delivery.number, entry.path) == (2, str(shown[0].parent.relative_to(tmp_path / "export")))
+    assert hashlib.sha256(shown[0].read_bytes()).digest() == digest
+    assert staged(intake) == []
+    assert audited(intake, tmp_path) == []
+
+
+def test_of_two_who_bring_one_back_into_the_delivery_it_was_lost_from_the_second_finds_it(
+    intake, tmp_path, monkeypatch
+):
+    intake.take(arrival(mr()))
+    staged(intake)[0].unlink()
+    shown = meanwhile(intake, monkeypatch, lambda: publish(intake, tmp_path))
+    assert intake.take(arrival(mr())) is Outcome.UNCHANGED
+    assert row_of(intake)[0].delivery.number == 1
+    assert shown[0].exists()
+    assert staged(intake) == []
+    assert audited(intake, tmp_path) == []
+
+
+def test_of_two_who_bring_one_back_at_once_the_second_leaves_the_first_ones_file(intake, tmp_path, monkeypatch):
+    intake.take(arrival(mr()))
+    (file,) = staged(intake)
+    file.unlink()
+    meanwhile(intake, monkeypatch, lambda: None)
+    assert intake.take(arrival(mr())) is Outcome.UNCHANGED
+    assert staged(intake) == [file]
+    assert audited(intake, tmp_path) == []
+
+
+def meanwhile(intake, monkeypatch, then):
+    """The next one who looks in vain is overtaken by another sender of the same, and by what happens `then`."""
+    found = []
+    ask = Index.open_delivery
+
+    def open_delivery(index, clean):
+        if not found:
+            found.append(None)  # the other one is not overtaken in its turn
+            assert intake.take(arrival(mr())) is Outcome.STORED
+            found[:] = [then()]
+        return ask(index, clean)
+
+    monkeypatch.setattr(Index, "open_delivery", open_delivery)
+    return found
+
+
+def audited(intake, tmp_path):
+    """What `verify` finds."""
+    return Audit(tmp_path / "export", tmp_path / "quarantine", intake.index).run().findings
 
 
 def test_a_disk_that_does_not_say_is_no_success(intake, monkeypatch):

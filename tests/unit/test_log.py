@@ -29,7 +29,7 @@ def restored():
     sys.excepthook, sys.unraisablehook, threading.excepthook, warnings.showwarning = hooks
     root.handlers[:] = handlers
     root.setLevel(level)
-    log._route("auto", "info", sys.stderr)
+    log._route("auto", "info", None)
 
 
 @pytest.fixture

@@ -106,7 +106,7 @@ def test_a_merge_can_be_merged_and_split_again(house):
     assert house.moving.merge(other, kept, "all one") == 4
     assert {house.linkage.resolve(one).scan_research_id for one in (FIRST, SECOND, third)} == {other}
     check(house, other, [1, 2, 3, 4, 9])
-    number, count = house.moving.split(other, house.left_as(SECOND), "was not")
+    number, count = house.moving.split(other, [house.left_as(SECOND)], "was not")
     assert (count, number in {kept, gone, other}) == (2, False)
     check(house, other, [1, 2, 9])
     check(house, number, [3, 4])
@@ -132,11 +132,9 @@ def grouped(house, rule):
 def test_a_study_becomes_a_visit_of_its_own(house, rule, which):
     visit, *studies = grouped(house, rule)
     numbers = [[1, 2], [3]]
-    assert house.moving.studies(visit) == {
-        house.left_as(studies[0]): 2,
-        house.left_as(studies[1]): 1,
-    }
-    number, count = house.moving.split(visit, house.left_as(studies[which]), "another examination")
+    counts = {one.study_uid: one.instances for one in house.moving.studies(visit)}
+    assert counts == {house.left_as(studies[0]): 2, house.left_as(studies[1]): 1}
+    number, count = house.moving.split(visit, [house.left_as(studies[which])], "another examination")
     assert count == len(numbers[which])
     check(house, number, numbers[which])
     check(house, visit, numbers[1 - which])
@@ -153,7 +151,7 @@ def test_a_study_becomes_a_visit_of_its_own(house, rule, which):
 def test_an_instance_on_its_way_does_not_come_back_to_what_was_split(house):
     visit, one, two = grouped(house, "day")
     late, other = house.made(4, two), house.made(5, one)
-    number, _count = house.moving.split(visit, house.left_as(two), "x")
+    number, _count = house.moving.split(visit, [house.left_as(two)], "x")
     for instance in (late, other):
         with pytest.raises(Failure, match="send it again"):
             house.store(instance)
@@ -168,7 +166,7 @@ def test_what_nobody_acknowledged_does_not_go_along(house):
     visit, _one, two = grouped(house, "day")
     stray = house.staging.root / f"{visit}-1" / f"{visit}_0001_00009_00000000.dcm"
     stray.write_bytes(b"left by a worker")
-    number, _count = house.moving.split(visit, house.left_as(two), "x")
+    number, _count = house.moving.split(visit, [house.left_as(two)], "x")
     assert not stray.exists()
     assert (house.staging.root / "unclaimed" / stray.name).read_bytes() == b"left by a worker"
     check(house, number, [3])
@@ -202,7 +200,7 @@ def test_gates_are_asked_again_and_a_report_of_what_is_gone_goes(house):
         (lambda house, _visit: house.later(), "is published"),
         (lambda house, _visit: (house.later(), house.send(9, identity=FIRST)), "was published before"),
         (lambda house, visit: house.moving.merge(house.send(8, identity=study(8)), visit, "x"), "it is merged"),
-        (lambda house, visit: house.moving.moves.begin(Move(visit, house.send(8, identity=study(8)), "", "x")), "alre"),
+        (lambda house, visit: house.moving.moves.begin(Move(visit, house.send(8, identity=study(8)), (), "x")), "alre"),
     ],
 )
 def test_what_cannot_be_moved_stays(house, bring, why):
@@ -215,7 +213,7 @@ def test_what_cannot_be_moved_stays(house, bring, why):
     with pytest.raises(UnmovableError, match=why):
         house.moving.merge(visit, other, "x")
     with pytest.raises(UnmovableError, match=why):
-        house.moving.split(visit, house.left_as(FIRST), "x")
+        house.moving.split(visit, [house.left_as(FIRST)], "x")
     assert house.staged(other) == before
 
 
@@ -237,12 +235,73 @@ def test_two_subjects_stay_two(house):
     check(house, yan, [1])
 
 
+@pytest.mark.parametrize("rule", ["day", "hours"])
+def test_several_studies_become_one_visit_together(house, rule):
+    visit, one, two = grouped(house, rule)
+    three = replace(one, study_uid="1.2.826.99.3")
+    assert house.send(4, 5, identity=three) == visit
+    asked = [house.left_as(three), house.left_as(one), house.left_as(three)]
+    number, count = house.moving.split(visit, asked, "two of three")
+    assert count == 4
+    check(house, number, [1, 2, 4, 5])
+    check(house, visit, [3])
+    assert [house.send(number_, identity=each) for number_, each in ((6, one), (7, two), (8, three))] == [
+        number,
+        visit,
+        number,
+    ]
+    assert house.linkage.resolve(two).moves == 1, "it is one move"
+    assert house.audit() == []
+
+
+def test_all_studies_of_a_visit_are_no_split(house):
+    visit, one, two = grouped(house, "day")
+    with pytest.raises(UnmovableError, match="nothing would be left"):
+        house.moving.split(visit, [house.left_as(one), house.left_as(two)], "x")
+    with pytest.raises(UnmovableError, match=r"has no study 2\.25\.1"):
+        house.moving.split(visit, [house.left_as(one), "2.25.1"], "x")
+    check(house, visit, [1, 2, 3])
+    assert house.linkage.counts() == (1, 1)
+
+
+@pytest.mark.parametrize("asked", [[0], [0, 1]])
+def test_a_study_that_an_older_release_did_not_keep_is_not_split_off(house, asked):
+    """It put a study into a visit by day without keeping which it was: only digests of its UID are there."""
+    visit, *studies = grouped(house, "day")
+    house.send(9, identity=replace(studies[0], study_uid="1.2.826.99.3"))
+    uids = [house.left_as(studies[number]) for number in asked]
+    with house.linkage._engine.write():
+        house.linkage._engine._database().execute("DELETE FROM placed WHERE blind = ?", [member(house, studies[0])])
+    with pytest.raises(UnmovableError, match=f"which study {uids[0]} was: .* older release"):
+        house.moving.split(visit, uids, "x")
+    check(house, visit, [1, 2, 3, 9])
+    assert house.linkage.counts() == (1, 1)
+    if len(asked) == 1:
+        house.moving.split(visit, [house.left_as(studies[1])], "x")
+        check(house, visit, [1, 2, 9])
+
+
+def member(house, identity):
+    return house.linkage.blinds(identity)["member"]
+
+
+def test_studies_are_told_apart_by_what_left_of_them(house):
+    visit, one, two = grouped(house, "day")
+    house.send(4, identity=one, StudyDescription="HEAD", Modality="SR", SeriesInstanceUID="2.25.8")
+    house.send(5, identity=two, StudyDescription="KNEE\x1b[31m")
+    seen = {study_.study_uid: study_ for study_ in house.moving.studies(visit)}
+    assert list(seen) == sorted(seen)
+    first, second = seen[house.left_as(one)], seen[house.left_as(two)]
+    assert (first.description, first.modalities, first.series, first.instances) == ("HEAD", "MR, SR", 2, 3)
+    assert (second.description, second.modalities, second.instances) == ("KNEE?[31m", "MR", 2)
+
+
 def test_a_split_that_would_leave_nothing_or_takes_nothing_is_refused(house):
     visit = house.send(1, identity=FIRST)
     with pytest.raises(UnmovableError, match="nothing would be left"):
-        house.moving.split(visit, house.left_as(FIRST), "x")
+        house.moving.split(visit, [house.left_as(FIRST)], "x")
     with pytest.raises(UnmovableError, match=r"has no study 2\.25\.1"):
-        house.moving.split(visit, "2.25.1", "x")
+        house.moving.split(visit, ["2.25.1"], "x")
     with pytest.raises(UnmovableError, match="with itself"):
         house.moving.merge(visit, visit, "x")
     with pytest.raises(UnmovableError, match="there is no visit 100000000000"):
@@ -285,7 +344,7 @@ def test_a_visit_with_volumes_that_came_as_files_stays(house):
 
 def test_a_new_key_keeps_what_was_moved(house):
     visit, one, two = grouped(house, "day")
-    number, _count = house.moving.split(visit, house.left_as(two), "x")
+    number, _count = house.moving.split(visit, [house.left_as(two)], "x")
     new = bytes(range(1, 33))
     house.linkage.rekey(new)
     after = Linkage(house.config.linkage_path, new)
@@ -343,7 +402,7 @@ def test_a_start_at_which_a_move_cannot_be_finished_comes_up_and_the_next_one_fi
 
 def test_no_word_of_the_hospital_is_in_the_index(house):
     visit, _one, two = grouped(house, "day")
-    house.moving.split(visit, house.left_as(two), "x")
+    house.moving.split(visit, [house.left_as(two)], "x")
     house.linkage.close()
     for path in house.config.state.rglob("*"):
         if path.is_file():

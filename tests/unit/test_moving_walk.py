@@ -71,7 +71,7 @@ def merge(house, kept):
 def split(house):
     """The study that has come last."""
     return lambda visit: house.moving.split(
-        visit, min(house.moving.studies(visit).items(), key=lambda one: one[1])[0], "x"
+        visit, [min(house.moving.studies(visit), key=lambda one: one.instances).study_uid], "x"
     )
 
 

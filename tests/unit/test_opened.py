@@ -181,7 +181,7 @@ def test_a_release_reaches_the_node_or_says_that_it_did_not(sealed, key, monkeyp
 
     monkeypatch.setattr("scp.cli.quarantine.send", answer)
     done = invoke("release", sealed, "--key", key, "--port", "104")
-    assert (done.exit_code, done.stdout) == (0, "answered 0x0000\n")
+    assert (done.exit_code, done.stdout) == (0, "answered 0x0000, stored or unchanged\n")
     assert sent == [(BURNED.PatientID, "CLOAKROOM", 104)]
     monkeypatch.setattr("scp.cli.quarantine.send", lambda *_args, **_options: [0xC005])
     assert invoke("release", sealed, "--key", key).exit_code == 1

@@ -37,9 +37,10 @@ INSERT INTO instance (
 UPDATE instance SET
     scan_research_id = :scan_research_id, delivery = :delivery, file_name = :file_name, stored_at = :now
 WHERE sop_instance_uid = :sop_instance_uid
+  AND scan_research_id = :lost_visit AND delivery = :lost_delivery AND stored_at = :lost_since
 
 -- name: places
-SELECT i.file_name, i.scan_research_id, i.delivery AS number, d.state, d.path
+SELECT i.file_name, i.scan_research_id, i.delivery AS number, i.stored_at, d.state, d.path
 FROM instance AS i JOIN delivery AS d ON d.scan_research_id = i.scan_research_id AND d.number = i.delivery
 WHERE i.source_uid = :source_uid OR i.sop_instance_uid = :sop_instance_uid
 

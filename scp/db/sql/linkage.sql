@@ -24,44 +24,13 @@ SELECT s.pseudonym, s.secret, r.scan_research_id, r.moves
 FROM visit AS v
 JOIN visit AS r ON r.scan_research_id = COALESCE(v.moved_to, v.scan_research_id)
 JOIN subject AS s ON s.pseudonym = v.pseudonym
-JOIN study AS t ON t.blind = :study AND t.subject = :subject
+JOIN study AS t ON t.blind = :study AND t.subject = s.blind
 WHERE v.scan_research_id = COALESCE(
     (SELECT p.scan_research_id FROM placed AS p WHERE p.blind = :member AND p.moved = 1),
-    (SELECT f.scan_research_id FROM visit AS f WHERE f.blind = :visit)
+    (SELECT m.scan_research_id FROM member AS m WHERE m.blind = :member AND :hours > 0),
+    (SELECT f.scan_research_id FROM visit AS f WHERE f.blind = :visit AND :hours = 0)
 ) AND s.blind = :subject
   AND (:sex IS NULL OR t.sex = :sex) AND (:birth_date IS NULL OR t.birth_date = :birth_date)
-
--- name: known_visit
-SELECT s.pseudonym, s.secret, r.scan_research_id, r.moves
-FROM visit AS v
-JOIN visit AS r ON r.scan_research_id = COALESCE(v.moved_to, v.scan_research_id)
-JOIN subject AS s ON s.pseudonym = v.pseudonym
-WHERE v.scan_research_id = COALESCE(
-    (SELECT p.scan_research_id FROM placed AS p WHERE p.blind = :member AND p.moved = 1),
-    (SELECT f.scan_research_id FROM visit AS f WHERE f.blind = :visit)
-) AND s.blind = :subject
-
--- name: member
-SELECT s.pseudonym, s.secret, r.scan_research_id, r.moves
-FROM visit AS v
-JOIN visit AS r ON r.scan_research_id = COALESCE(v.moved_to, v.scan_research_id)
-JOIN subject AS s ON s.pseudonym = v.pseudonym
-JOIN study AS t ON t.blind = :study AND t.subject = :subject
-WHERE v.scan_research_id = COALESCE(
-    (SELECT p.scan_research_id FROM placed AS p WHERE p.blind = :member AND p.moved = 1),
-    (SELECT m.scan_research_id FROM member AS m WHERE m.blind = :member)
-) AND s.blind = :subject
-  AND (:sex IS NULL OR t.sex = :sex) AND (:birth_date IS NULL OR t.birth_date = :birth_date)
-
--- name: known_member
-SELECT s.pseudonym, s.secret, r.scan_research_id, r.moves
-FROM visit AS v
-JOIN visit AS r ON r.scan_research_id = COALESCE(v.moved_to, v.scan_research_id)
-JOIN subject AS s ON s.pseudonym = v.pseudonym
-WHERE v.scan_research_id = COALESCE(
-    (SELECT p.scan_research_id FROM placed AS p WHERE p.blind = :member AND p.moved = 1),
-    (SELECT m.scan_research_id FROM member AS m WHERE m.blind = :member)
-) AND s.blind = :subject
 
 -- name: members_of
 SELECT m.blind, m.scan_research_id, m.identity, m.begins
