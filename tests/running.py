@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
 from urllib.error import URLError
@@ -52,6 +53,15 @@ _ours = _ports()
 def free_port():
     """A port that nobody listens on and that none but this process will take meanwhile."""
     return next(_ours)
+
+
+def descriptors():
+    """This process's open files by number and name; a socket's name is its own, so a new one is never an old one."""
+    found = set()
+    for path in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # what the folder was read by
+            found.add((path.name, path.readlink()))
+    return found
 
 
 def wait(come, what, seconds=SECONDS):

@@ -1,8 +1,6 @@
 """Each dialogue speaks to a worker of its own, which must leave nothing behind."""
 
-import gc
 import io
-import os
 import sys
 import threading
 import time
@@ -12,6 +10,7 @@ from typing import Any
 import pydicom.config
 import pytest
 from peer import NEEDLE, PATIENCE, Node
+from running import descriptors
 
 from scp import log
 from scp.receive.negotiation import quieten
@@ -38,8 +37,7 @@ def told() -> Iterator[io.StringIO]:
 @pytest.fixture
 def node(told: io.StringIO) -> Iterator[Callable[..., Node]]:
     nodes: list[Node] = []
-    gc.collect()  # what earlier tests dropped closes its descriptors now and not meanwhile
-    threads, descriptors = set(threading.enumerate()), len(os.listdir("/proc/self/fd"))
+    threads, opened = set(threading.enumerate()), descriptors()
 
     def start(**parts: Any) -> Node:
         nodes.append(Node(**parts))
@@ -53,4 +51,4 @@ def node(told: io.StringIO) -> Iterator[Callable[..., Node]]:
     while set(threading.enumerate()) - threads and time.monotonic() < deadline:
         time.sleep(0.01)
     assert set(threading.enumerate()) <= threads
-    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert descriptors() <= opened
