@@ -34,11 +34,14 @@ run: install ## start a node here: AE title CLOAKROOM, port 11112, everything un
 demo: install ## a node, a made-up patient's head study sent to it, and what became of it
 	@exec $(BIN)/cloakroom demo
 
+# Side by side: most of a test's time is a node's start, or a wait for it to be quiet (TESTS=-n0: one after the other).
+PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
+
 test: dev ## all tests that need nothing but Python (TESTS=...: pytest's own arguments)
-	$(BIN)/python -m pytest $(TESTS)
+	$(PYTEST) $(TESTS)
 
 test-debian: dev ## the tests that need Debian's programs (apt-get install age dcmtk dicom3tools file iproute2 iptables libgdcm-tools odil orthanc)
-	$(BIN)/python -m pytest -m debian
+	$(PYTEST) -m debian $(TESTS)
 
 $(VENV)/.cluster: requirements-cluster.lock $(VENV)/.dev
 	$(PIP) install --require-hashes -r requirements-cluster.lock

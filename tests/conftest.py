@@ -1,4 +1,6 @@
+import gc
 import logging
+import os
 
 import pydicom.config
 import pytest
@@ -10,6 +12,17 @@ from requestor import Checkpoint
 # How long an example takes says how busy the machine is, and nothing about what is tested.
 settings.register_profile("untimed", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+
+def pytest_xdist_auto_num_workers():
+    """More than there are processors, as tests mostly wait; not too many, as each holds all of them in its memory."""
+    return min(2 * len(os.sched_getaffinity(0)), 8)
+
+
+def pytest_collection_finish():
+    """What was collected stays to the end: the collector need not go through it again, nor forks copy it for that."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")

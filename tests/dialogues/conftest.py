@@ -1,7 +1,6 @@
 """Each dialogue speaks to a worker of its own, which must leave nothing behind."""
 
 import io
-import os
 import sys
 import threading
 import time
@@ -11,6 +10,7 @@ from typing import Any
 import pydicom.config
 import pytest
 from peer import NEEDLE, PATIENCE, Node
+from running import descriptors
 
 from scp import log
 from scp.receive.negotiation import quieten
@@ -37,7 +37,7 @@ def told() -> Iterator[io.StringIO]:
 @pytest.fixture
 def node(told: io.StringIO) -> Iterator[Callable[..., Node]]:
     nodes: list[Node] = []
-    threads, descriptors = threading.active_count(), len(os.listdir("/proc/self/fd"))
+    threads, opened = set(threading.enumerate()), descriptors()
 
     def start(**parts: Any) -> Node:
         nodes.append(Node(**parts))
@@ -48,7 +48,7 @@ def node(told: io.StringIO) -> Iterator[Callable[..., Node]]:
         each.stop()
     nodes.clear()
     deadline = time.monotonic() + PATIENCE  # pynetdicom's requestors take a moment to end theirs
-    while threading.active_count() > threads and time.monotonic() < deadline:
+    while set(threading.enumerate()) - threads and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert threading.active_count() == threads
-    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert set(threading.enumerate()) <= threads
+    assert descriptors() <= opened

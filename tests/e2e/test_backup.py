@@ -32,17 +32,24 @@ def rows(path):
         return {row[0]: row[1] for row in database.execute("SELECT scan_research_id, pseudonym FROM visit")}
 
 
-@pytest.fixture
-def saved(tmp_path):
-    """A node that has stored one study and was backed up and stopped: its folder, and the backup's."""
-    folder = tmp_path / "first"
-    folder.mkdir()
-    node = Node(folder, visit_quiet_seconds=600)
+@pytest.fixture(scope="module")
+def backed_up(tmp_path_factory):
+    """What a node leaves that has stored one study and was backed up and stopped; nobody writes there."""
+    made = tmp_path_factory.mktemp("backed-up")
+    (made / "first").mkdir()
+    node = Node(made / "first", visit_quiet_seconds=600)
     node.start()
     assert push(node, another(1)) == [0]
-    node.command("db", "backup", str(tmp_path / "saved"))
+    node.command("db", "backup", str(made / "saved"))
     assert node.stop() == 0
-    return node, tmp_path / "saved"
+    return made
+
+
+@pytest.fixture
+def saved(tmp_path, backed_up):
+    """Such a node of the test's own, its export and the backup with it."""
+    shutil.copytree(backed_up, tmp_path, ignore=shutil.ignore_patterns("*.sock"), dirs_exist_ok=True)
+    return Node(tmp_path / "first", visit_quiet_seconds=600), tmp_path / "saved"
 
 
 def elsewhere(tmp_path, node):

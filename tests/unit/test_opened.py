@@ -110,7 +110,11 @@ def test_a_key_that_others_can_read_is_refused(key, mode):
         opened.officer(key)
 
 
-@pytest.mark.parametrize("text", ["", "AGE-SECRET-KEY-1QQ", f"{PAIR}\n{PAIR}", str(PAIR.to_public())])
+@pytest.mark.parametrize(
+    "text",
+    ["", "AGE-SECRET-KEY-1QQ", f"{PAIR}\n{PAIR}", str(PAIR.to_public())],
+    ids=["nothing", "cut short", "two keys", "a public key"],
+)
 def test_what_is_no_key_is_refused_without_a_word_of_it(key, text):
     key.chmod(0o600)
     key.write_text(text)

@@ -15,11 +15,11 @@ from scp.receive.threads import Threads
 def shared(monkeypatch):
     """Threads that wait as long as a test takes, unless it says otherwise."""
     monkeypatch.setattr(threads, "KEPT_SECONDS", 600.0)
-    before = threading.active_count()
+    before = set(threading.enumerate())
     them = Threads()
     yield them
     them.close()
-    wait(lambda: threading.active_count() == before, "every thread has ended")
+    wait(lambda: set(threading.enumerate()) <= before, "every thread has ended")
 
 
 def waiting(shared, count):
@@ -59,12 +59,12 @@ def test_one_after_the_other_has_the_same_thread(shared):
 
 def test_side_by_side_each_has_its_own_and_no_more_wait_than_are_kept(shared, monkeypatch):
     monkeypatch.setattr(threads, "KEPT", 3)
-    before = threading.active_count()
+    before = set(threading.enumerate())
     works = begun(shared, 8)
     assert len({work.thread for work in works}) == 8
     for work in works:
         work.end.set()
-    wait(lambda: threading.active_count() == before + 3, "all but three have ended")
+    wait(lambda: len(set(threading.enumerate()) - before) == 3, "all but three have ended")
     waiting(shared, 3)
     again = begun(shared, 3)
     assert {work.thread for work in again} <= {work.thread for work in works}
@@ -74,13 +74,13 @@ def test_side_by_side_each_has_its_own_and_no_more_wait_than_are_kept(shared, mo
 
 def test_who_has_waited_long_enough_ends(monkeypatch):
     monkeypatch.setattr(threads, "KEPT_SECONDS", 0.01)
-    before, done = threading.active_count(), []
+    before, done = set(threading.enumerate()), []
     shared = Threads()
     for number in range(50):  # some of them as the thread is about to end
         shared.run(lambda number=number: done.append(number))
         threading.Event().wait(0.005 * (number % 4))
     wait(lambda: sorted(done) == list(range(50)), "each was done, once")
-    wait(lambda: threading.active_count() == before, "every thread has ended")
+    wait(lambda: set(threading.enumerate()) <= before, "every thread has ended")
     assert not shared._waiting
 
 
