@@ -300,12 +300,13 @@ def test_the_time_of_a_run_names_the_commit():
 
 @pytest.mark.filterwarnings("ignore")  # a real file has values that are too long
 def test_the_files_to_de_identify_are_what_they_are_named(tmp_path):
-    found = {file.title: file for file in deidentify.files()}
+    found = {row.title: row for row in deidentify.rows()}
     classic, long = found["classic MR, made up"], found["enhanced MR, made up"]
     assert 50 < classic.elements < 300
     assert 8_000 < long.elements < 10_000
-    for file in found.values():
-        assert read(file.dataset, explicit=True).find(0x00080018)
+    for row in found.values():
+        uids = [read(one.data, explicit=True).text(0x00080018) for one in row.arrivals]
+        assert len(row.contents) == len(uids) == len(set(uids)) > 1, "none comes twice in a row"
     lines = deidentify.recipe("basic", tmp_path).read_text("ascii").splitlines()
     assert not [line for line in lines if line.startswith("ADD (")]
     assert "KEEP (0008,1140)" in lines
@@ -313,17 +314,18 @@ def test_the_files_to_de_identify_are_what_they_are_named(tmp_path):
 
 @pytest.mark.filterwarnings("ignore")  # deid's
 def test_both_engines_are_timed_and_memory_is_told(tmp_path):
-    classic = deidentify.files()[0]
+    classic = deidentify.rows()[0]
     taken = deidentify.compare(classic, deidentify.recipe("basic", tmp_path), 1)
-    assert len(taken.ours) > len(taken.deids) > 0
+    assert len(taken.ours) == len(taken.alone) > len(taken.deids) > 0
     assert taken.ratio > 1
     assert len(deidentify.memory(100)) == deidentify.MARKS
     marks = deidentify._memory([100.0, 101.5], 5_000)
     assert "5,000 instances" in marks
     assert "grown by 1.5" in marks
-    assert "raises" in deidentify._row(classic, "mip", deidentify.Taken([0.001], []))[4]
-    assert deidentify._row(classic, "mip", deidentify.Taken([0.001], [0.2]))[3:] == ("1.000 ms", "200.0 ms", "200")
-    assert "not reached" in deidentify._row(classic, "mip", deidentify.Taken([0.001], [0.002]))[5]
+    assert "raises" in deidentify._line(classic, "mip", deidentify.Taken([0.001], [0.002], []))[5]
+    line = deidentify._line(classic, "mip", deidentify.Taken([0.001], [0.002], [0.2]))
+    assert line[3:] == ("1.000 ms", "2.000 ms", "200.0 ms", "200")
+    assert "not reached" in deidentify._line(classic, "mip", deidentify.Taken([0.001], [0.002], [0.002]))[6]
 
 
 class Steps:

@@ -440,16 +440,16 @@ def test_of_two_who_bring_one_back_at_once_the_second_leaves_the_first_ones_file
 def meanwhile(intake, monkeypatch, then):
     """The next one who looks in vain is overtaken by another sender of the same, and by what happens `then`."""
     found = []
-    ask = Index.open_delivery
+    ask = Index.gathering
 
-    def open_delivery(index, clean):
+    def gathering(index, clean):
         if not found:
             found.append(None)  # the other one is not overtaken in its turn
             assert intake.take(arrival(mr())) is Outcome.STORED
             found[:] = [then()]
         return ask(index, clean)
 
-    monkeypatch.setattr(Index, "open_delivery", open_delivery)
+    monkeypatch.setattr(Index, "gathering", gathering)
     return found
 
 

@@ -4,6 +4,7 @@ import fcntl
 import os
 import subprocess
 import sys
+import sqlite3
 import threading
 
 import pytest
@@ -64,10 +65,10 @@ def test_one_waits_at_a_time(path):
 
 def test_a_lock_of_the_database_itself_counts_too(path, monkeypatch):
     monkeypatch.setattr("scp.db.engine.BUSY_SECONDS", 0.01)
-    other = Engine(path, "index")
-    other._database().execute("BEGIN IMMEDIATE")  # as an operator's sqlite3 would
+    other = sqlite3.connect(path, isolation_level=None)  # as an operator would
+    other.execute("BEGIN IMMEDIATE")
     assert not Turn(path, "index").comes(60.0)
-    other._database().execute("ROLLBACK")
+    other.execute("ROLLBACK")
     other.close()
     assert Turn(path, "index").comes(60.0)
 
