@@ -2,9 +2,9 @@
 
 import fcntl
 import os
+import sqlite3
 import subprocess
 import sys
-import sqlite3
 import threading
 
 import pytest
