@@ -89,6 +89,7 @@ def test_a_start_ends_what_was_begun_and_the_steward_takes_the_rest(tmp_path):
         assert not list(node.export.rglob("*.dcm"))
         push(node)
         node.published(1)
+        exported(node)
         wait(lambda: had_its_turn(node), "the steward has had its turn")
         age(node, 31).close()
         node.stop()
