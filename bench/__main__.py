@@ -9,13 +9,11 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from io import BytesIO
 from pathlib import Path
 
 from bench import (
     cells,
     deidentify,
-    engine,
     files,
     hostile,
     idle,
@@ -30,10 +28,9 @@ from bench import (
 from bench.progress import steps
 from bench.receivers import BY_NAME, ROOT, BenchError
 from bench.targets import NEEDED, Medians
-from scp import phantom
 
 ROUNDS, QUICK_ROUNDS, QUICK_SCALE = 5, 1, 0.3
-PARTS = ("engine", "deidentify", "steward", "push", "files", "idle", "scraping", "hostile")
+PARTS = ("deidentify", "steward", "push", "files", "idle", "scraping", "hostile")
 PLAIN_FILES = ("mr",)  # what storescu sends, which takes files
 
 Samples = dict[tuple[str, str, str], list[float]]
@@ -50,8 +47,6 @@ def main() -> int:
     verdicts: list[hostile.Verdict] = []
     remarks: Remarks = defaultdict(list)
     with _place() as place, suppress(KeyboardInterrupt):  # ^C: what there is by then is written
-        if "engine" in asked.parts:
-            remarks["engine"].append(_engine())
         if "deidentify" in asked.parts:
             remarks["deidentify"].append(deidentify.section(quick=asked.quick))
         if "steward" in asked.parts:
@@ -133,20 +128,6 @@ def _steward(place: Path, samples: Samples, asked: argparse.Namespace) -> str:
     asked.out.mkdir(exist_ok=True)
     steward.plot(asked.out, figures)
     return steward.section(figures)
-
-
-def _engine() -> str:
-    dataset = phantom.study()[0]
-    whole = BytesIO()
-    dataset.save_as(whole, enforce_file_format=True)
-    body = whole.getvalue()
-    data = body[body.index(b"\x08\x00\x05\x00CS") :]
-    mine = engine.milliseconds(engine.ours(dataset, data, 500))
-    theirs = engine.milliseconds(engine.deids(body, 20))
-    return (
-        f"The recipe alone, on one instance: the compiled plan takes {mine:.3f} ms, deid with the same recipe "
-        f"{theirs:.1f} ms, {theirs / mine:.0f} times as long."
-    )
 
 
 def _push(place: Path, made: dict[str, Path], samples: Samples, remarks: list[str], asked: argparse.Namespace) -> None:

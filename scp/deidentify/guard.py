@@ -29,6 +29,8 @@ _LETTERS = frozenset(b"abcdefghijklmnopqrstuvwxyz")
 _ALPHANUMERIC = _LETTERS | frozenset(b"0123456789")
 _WITHIN_NUMBERS = b"\0 -/_"  # not what parts values, or makes fractions of them
 _WITHIN_WORDS = bytes(one for one in SEPARATORS if chr(one).isprintable() or chr(one) in "\0\t\n\f\r")
+_FEW = 8
+"""Needles in UTF-16 that are as quickly looked for as it is told that none of them is there."""
 _IS_NONE = bytes(one not in SEPARATORS for one in range(0x100))
 
 
@@ -65,7 +67,7 @@ class Guard:
         table = _Table(output, start, self._recent.shapes)
         for dates, wide, written, loose in sought:
             there = [_there(dates, bare), _there(written, lower)]
-            if wide and is_wide(lower):
+            if len(wide) < _FEW or is_wide(lower):
                 there.append(_there(wide, lower))
             for spelling, needle in chain.from_iterable(there):
                 if spelling in lower and (needle.kind is Kind.DATE or not _is_date(spelling, sought)):
