@@ -29,6 +29,8 @@ _LONG = Struct("<I")
 ITEM_HEADER = Struct("<HHI")
 HEADER_SIZE, LONG_HEADER_SIZE = 8, 12
 _US_SIZE = 2
+_EMPTY = ITEM_HEADER.pack(0xFFFE, 0xE000, 0)
+_NOTHING = Item((), undefined=False)
 # VR and where the value starts behind the header (PS3.5 7.1.2)
 VRS: Mapping[bytes, tuple[str, int]] = {
     **{vr.encode(): (vr, HEADER_SIZE) for vr in sorted(SHORT_VRS)},
@@ -94,16 +96,6 @@ def read(
     return dataset
 
 
-def read_unknown(dataset: DataSet, element: Element) -> DataSet:
-    """The data set again, with the items of a sequence that was sent as UN of defined length (PS3.5 6.2.2 note 2).
-
-    They are implicit VR little endian. Raises Failure INCOMPLETE or MALFORMED where the value is no such thing.
-    """
-    reader = Reader(dataset.data)
-    reader.items(element.start, element.value, Span(element.end, 1, explicit=False, delimited=False))
-    return DataSet(dataset.data, dataset.explicit, dataset.elements, reader.nested)
-
-
 class Span(NamedTuple):
     """How far a table or a row of items may reach, and how its elements are encoded."""
 
@@ -164,13 +156,21 @@ class Reader:
             at = stop
         return tuple(elements), at
 
-    def items(self, start: int, at: int, span: Span) -> tuple[int, int]:
+    def items(self, start: int, at: int, span: Span) -> tuple[int, int]:  # noqa: C901  no call an item
         """Walk the items from `at`, note them in `nested` under `start`, and tell where they end (PS3.5 7.5)."""
         items: list[Item] = []
         limit, depth, explicit, delimited = span
         shapes = self._shapes
         while at < limit or delimited:
-            key = depth, explicit, bytes(self.data[at : at + shapes.KEY])
+            head = bytes(self.data[at : at + shapes.KEY])
+            if head.startswith(_EMPTY) and at + HEADER_SIZE <= limit:  # a flood of them shall cost little
+                self.left -= 1
+                if self.left < 0:
+                    raise _too_many()
+                items.append(_NOTHING)
+                at += HEADER_SIZE
+                continue
+            key = depth, explicit, head
             met = shapes.met.get(key)
             if met and met.shapes and (shape := shapes.like(met, self.data, at, limit)):
                 self.left -= shape.count
@@ -218,9 +218,9 @@ class Reader:
         """Where a value that is made of items ends, and where the next element starts."""
         limit, depth, explicit, _ = span
         if length != UNDEFINED:
+            limit = head.value + length
             if length & 1:
                 raise _malformed("an element has an odd length")
-            limit = head.value + length
             if limit > span.limit:
                 raise _short()
         elif explicit and head.tag == PIXEL_DATA and head.vr in {"OB", "OW"}:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
-from scp.dataset import UNDEFINED, DataSet, read_unknown
+from scp.dataset import UNDEFINED, DataSet
 from scp.deidentify.fields import EVERY
 from scp.deidentify.functions.original import Original
 from scp.deidentify.places import Place, Places
@@ -17,6 +17,7 @@ from scp.deidentify.prune import Where
 from scp.deidentify.repeated import ITEM, ITEM_END, SEQUENCE_END, PrivateSteps, header
 from scp.deidentify.splice import Parts, Splice, Tables
 from scp.deidentify.step import Action, Step
+from scp.deidentify.unknown import read_unknown
 from scp.instance import Part
 from scp.outcome import Failure
 from scp.pixels import PIXELS

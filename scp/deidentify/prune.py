@@ -9,8 +9,9 @@ from struct import Struct
 
 from scp import dictionary
 from scp.bounds import Bounds
-from scp.dataset import HEADER_SIZE, UNDEFINED, DataSet, read, read_unknown
+from scp.dataset import HEADER_SIZE, UNDEFINED, DataSet, read
 from scp.deidentify.repeated import ITEM, ITEM_END, SEQUENCE_END
+from scp.deidentify.unknown import read_unknown
 from scp.instance import Part
 from scp.outcome import Failure
 from scp.table import Element, Item, Nested, Shape, Table

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from scp import dictionary
-from scp.dataset import UNDEFINED, DataSet, read_unknown
+from scp.dataset import UNDEFINED, DataSet
 from scp.deidentify.functions.original import Original, Rewrite
 from scp.deidentify.repeated import (
     ITEM,
@@ -27,6 +27,7 @@ from scp.deidentify.repeated import (
     header,
 )
 from scp.deidentify.step import Action, Step
+from scp.deidentify.unknown import read_unknown
 from scp.instance import Part
 from scp.outcome import Failure, Outcome
 from scp.table import Element, Item, Shape, find
@@ -84,13 +85,14 @@ class Parts(NamedTuple):
 class Splice:
     """The work on one instance: on all of it, or on the part in front of or behind its pixel data."""
 
-    __slots__ = ("_data", "_dataset", "_tables", "_writer", "original")
+    __slots__ = ("_data", "_dataset", "_made", "_tables", "_writer", "original")
 
     def __init__(self, tables: Tables, original: Original, dataset: DataSet | None = None) -> None:
         self._tables = tables
         self.original = original
         self._dataset = dataset or original.dataset
         self._data = self._dataset.data
+        self._made: dict[tuple[int, bytes], bytes] = {}
         self._writer = Writer(tables.public, tables.private, self._data)
 
     def behind(self, dataset: DataSet) -> "Splice":
@@ -168,6 +170,14 @@ class Splice:
         if step.action is Action.REPLACE:
             value = self._text(step, bytes(self._data[element.value : element.end]))
         return [header(element.tag, step.vrs[0], len(value)), value]
+
+    def _again(self, step: Step, sent: bytes) -> bytes:
+        """As `_text`, which of one instance makes the same of the same: frames say many things twice."""
+        key = id(step), sent  # the tables keep the step as long as this work takes
+        value = self._made.get(key)
+        if value is None:
+            value = self._made[key] = self._text(step, sent)
+        return value
 
     def _text(self, step: Step, sent: bytes) -> bytes:
         value = b""
@@ -252,7 +262,7 @@ class Splice:
                 out.append(part.value)
             elif isinstance(part, Filled):
                 element, step = part
-                value = self._text(step, bytes(data[at + element.value : at + element.end]))
+                value = self._again(step, bytes(data[at + element.value : at + element.end]))
                 out += (header(element.tag, step.vrs[0], len(value)), value)
             else:
                 inside = self._repeated(part.inside, at)

@@ -7,7 +7,8 @@ from encoded import explicit, image, implicit, items, sequence
 
 from scp import charset
 from scp.bounds import Bounds, Excess
-from scp.dataset import UNDEFINED, DataSet, read, read_unknown
+from scp.dataset import UNDEFINED, DataSet, read
+from scp.deidentify.unknown import read_unknown
 from scp.outcome import Failure, Outcome
 
 NAME, ROWS, PIXELS, COMMENT = 0x00100010, 0x00280010, 0x7FE00010, 0x00204000
@@ -338,3 +339,17 @@ def test_an_escape_sequence_nobody_defines_is_refused() -> None:
     with pytest.raises(Failure) as error:
         charset.decode(b"A\x1bQQ\xfc", ["", "ISO 2022 IR 87"])
     assert error.value.outcome is Outcome.MALFORMED
+
+
+@pytest.mark.parametrize("undefined", [False, True])
+def test_empty_items_are_items_like_others_and_count(undefined):
+    data = sequence(0x00081140, b"", explicit(0x00081155, "UI", "1.2"), b"", b"", undefined=undefined)
+    dataset = read(data + explicit(0x00100020, "LO", "x"), explicit=True)
+    (held,) = dataset.nested.values()
+    assert [len(item.elements) for item in held.items] == [0, 1, 0, 0]
+    assert [element.tag for element in dataset.elements] == [0x00081140, 0x00100020]
+    with pytest.raises(Excess):
+        read(data, explicit=True, bounds=Bounds(elements=5))
+    assert read(data, explicit=True, bounds=Bounds(elements=7))
+    with pytest.raises(Failure):
+        read(data[:-4], explicit=True)
