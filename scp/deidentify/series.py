@@ -233,7 +233,7 @@ class _Making:
                 made, step = [dataset.data[sent[tag].start : sent[tag].stop]], None
                 asked.add(tag)
             else:
-                made = splice.written(sent[tag], step, elements, dataset)
+                made = splice.written(sent[tag], step, (), dataset)  # what it asks of its level is noted, too
                 if step.action is not Action.BLANK:
                     asked.add(tag)
             changes = not asked.isdisjoint(self._open)

@@ -248,3 +248,17 @@ def test_sequences_that_change_are_looked_through(known: list[series.Known], tmp
     assert ends == [None] * 6 + [Outcome.RESIDUAL]
     assert known
     assert isinstance(neighbours.read(data, explicit=True), Alike)
+
+
+def test_what_decides_on_a_vr_is_looked_at_too(tmp_path: Path, known: list[series.Known]) -> None:
+    """A value that was sent as UN is US or SS by PixelRepresentation, which changes here (PS3.5 A.1)."""
+    lax = plan(LAX + "KEEP SmallestImagePixelValue\n", tmp_path)
+    unknown = explicit(0x00280106, "UN", b"\1\0")
+
+    def sent() -> Iterator[bytes]:
+        for number in range(8):
+            yield image(*MORE, unknown, explicit(0x00280103, "US", bytes([number % 2, 0])), explicit(NUMBER, "IS", "1"))
+
+    made = compare(lax, sent())
+    assert known
+    assert [explicit(0x00280106, "SS", b"\1\0") in one for one in made] == [False, True] * 4
