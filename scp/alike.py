@@ -7,6 +7,7 @@ fits no layout is read whole, and a table that is asked for as a whole is read w
 
 import threading
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from functools import cached_property
 from itertools import groupby
 from struct import Struct
@@ -250,7 +251,7 @@ class Neighbours(threading.local):
             if len(changing - was) * _OTHER > len(rows):
                 return  # another series
             changing |= was
-        rows = rows[: next((n for n in sorted(changing) if _is_undefined(rows[n])), len(rows))]
+        rows = rows[: _known_end(rows, changing)]
         changing &= set(range(len(rows)))
         if len(rows) - len(changing) < max(_FEWEST, len(rows) // 2):
             return
@@ -278,6 +279,14 @@ def _rows(dataset: DataSet) -> list[Row]:
 
 def _code(row: Row) -> tuple[str, int]:
     return VRS[row.sent[4:6]]
+
+
+def _known_end(rows: Sequence[Row], changing: AbstractSet[int]) -> int:
+    """How many rows a layout has; private elements behind it take their creators along (PS3.5 7.8.1)."""
+    end = next((n for n in sorted(changing) if _is_undefined(rows[n])), len(rows))
+    if end < len(rows) and (group := rows[end].tag >> 16) & 1:
+        return next(n for n, row in enumerate(rows) if row.tag >> 16 == group)
+    return end
 
 
 def _is_undefined(row: Row) -> bool:

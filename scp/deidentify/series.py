@@ -195,7 +195,9 @@ class _Making:
 
     def _decides(self, tag: int) -> bool:
         """Whether what stands there decides what becomes of others, beyond what functions ask for."""
-        return self._work.tables.private.is_creator(tag) or tag == _CHARACTER_SET or tag in _OVERLAYS
+        if tag == _CHARACTER_SET or tag in _OVERLAYS:
+            return True
+        return tag in self._met.layout.changing and self._work.tables.private.is_creator(tag)
 
     def _asks_for_pixels(self) -> bool:
         terms = (term for one in self._work.policy.rulings for line in one.label.criteria for term in line.terms)
