@@ -189,6 +189,8 @@ class _Making:
         if work.policy.look(watched) or any(map(self._decides, self._open)):
             return None
         looks = bool((watched.asked - SHOWING) & self._open) or self._asks_for_pixels()
+        if looks and work.policy.blanks:
+            return None  # the next one's pixels may have to be blanked
         original = Original(watched, self._met.subject, work.protocols)
         pieces = tuple(_merged(self._pieces(original)))
         return Common(work, self._met, pieces, looks, self._sought(), original.uids)

@@ -49,6 +49,25 @@ def test_private_elements_behind_the_layout_keep_their_creator(recipe: str) -> N
     assert ends(compile_plan(load(recipe), Policy({})), sent()) == Tally(COUNT, COUNT - 2)
 
 
+def test_an_image_whose_pixels_are_blanked_comes_in_the_middle(tmp_path: Path) -> None:
+    """Others of its series pass; a label by what changes says that this one is blanked."""
+    plan = site(
+        "%labels\nADD pixels_blank screens\n# because: a test\nADD pixels_otherwise pass\n%filter screens\n"
+        "LABEL screen\ncontains ImageType SCREEN\ncoordinates 0,0,1,1\n%header\nREMOVE ALL\n# because: a test\n"
+        "KEEP SOPClassUID\nKEEP PixelData\nREPLACE SOPInstanceUID func:uid\n",
+        tmp_path,
+    )
+    more = [explicit(0x00280004, "CS", "MONOCHROME2"), explicit(0x00280101, "US", b"\x10\0")]
+    more += [explicit(0x00280102, "US", b"\x0f\0")]
+
+    def sent() -> Iterator[bytes]:
+        for number in range(COUNT):
+            kind = explicit(0x00080008, "CS", "SCREEN" if number in {6, 8} else f"M{number}")
+            yield image(*ALWAYS, *more, kind)
+
+    assert ends(plan, sent()) == Tally(COUNT, COUNT - 2)
+
+
 def test_public_scans_as_they_come_from_the_scanner() -> None:
     """Each as one of its series and alone, where they are at hand."""
     folders = sorted({path.parent for path in SCANS.rglob("*.dcm")}) if SCANS.is_dir() else []
