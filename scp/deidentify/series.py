@@ -218,7 +218,6 @@ class _Making:
     def _pieces(self, original: Original) -> Iterator[Piece]:
         """One for each attribute in front of the tail that leaves, in order."""
         tables, dataset = self._work.tables, self._dataset
-        splice = Splice(tables, original, dataset)
         last = self._met.tail[0][0] if self._met.tail else _LAST
         elements = dataset.elements[: bisect_left(dataset.elements, (last,))]
         private = tables.private.steps(elements, dataset.data)
@@ -227,6 +226,7 @@ class _Making:
             step, added = tables.public.get(tag) or private.get(tag), tag in tables.added
             asked = self._watched.asked
             asked.clear()
+            splice = Splice(tables, original, dataset)  # a new one: what it has made before it does not ask for again
             if added:
                 step = tables.added[tag]
                 asked.add(tag)

@@ -68,6 +68,24 @@ def test_an_image_whose_pixels_are_blanked_comes_in_the_middle(tmp_path: Path) -
     assert ends(plan, sent()) == Tally(COUNT, COUNT - 2)
 
 
+def test_what_is_made_twice_of_one_instance_asks_twice(tmp_path: Path) -> None:
+    """Items laid out alike have the same empty date, for which the month of the scan stands, which changes."""
+    plan = site(
+        "%header\nREMOVE ALL\n# because: a test\nKEEP SOPClassUID\n# because: a test\nKEEP SourceImageSequence\n"
+        "# because: a test\nKEEP ReferencedImageSequence\nREPLACE StudyDate func:scan_month\n"
+        "REPLACE SOPInstanceUID func:uid\n",
+        tmp_path,
+    )
+    items = [explicit(0x00080020, "DA")] * 5
+
+    def sent() -> Iterator[bytes]:
+        for number in range(1, COUNT + 1):
+            day = explicit(0x00080022, "DA", f"20240{number}15")
+            yield image(*ALWAYS, day, sequence(0x00081140, *items), sequence(0x00082112, *items))
+
+    assert ends(plan, sent()) == Tally(COUNT, COUNT - 2)
+
+
 def test_public_scans_as_they_come_from_the_scanner() -> None:
     """Each as one of its series and alone, where they are at hand."""
     folders = sorted({path.parent for path in SCANS.rglob("*.dcm")}) if SCANS.is_dir() else []
