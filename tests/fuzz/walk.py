@@ -21,11 +21,12 @@ if "--atheris" in sys.argv:  # it has to see the import of what it is to guide i
         import walker  # noqa: F401
 
 import beside  # noqa: E402  the path comes first
+import varied  # noqa: E402
 from walker import RECIPES, SYNTAXES, Wrong, decoded, execute, mutated, plans, seeds  # noqa: E402  the path comes first
 
 BATCH = 500
 EVERY = 20
-"""With one in so many cases a series goes: each of its instances alone and beside the others."""
+"""With one in so many cases two series go: each of their instances alone and beside the others."""
 
 
 def say(line: str) -> None:
@@ -43,8 +44,9 @@ def batch(seed: int, numbers: range) -> tuple[int, list[str]]:
         try:
             through += execute(compiled[case.recipe], case) is not None
             if number % EVERY == 0:
-                of, sent = beside.series(good, seed, number)
-                beside.agree(compiled[of.recipe], of, sent)
+                for kind in (beside, varied):
+                    of, sent = kind.series(good, seed, number)
+                    beside.agree(compiled[of.recipe], of, sent)
         except Wrong as find:
             wrong.append(f"case {number} of seed {seed}: {find}")
         except Exception as error:  # noqa: BLE001  that any other is raised is the find
@@ -54,7 +56,7 @@ def batch(seed: int, numbers: range) -> tuple[int, list[str]]:
 
 def _prepared(made: list = []):  # noqa: B006  once a process
     if not made:
-        made.append((plans(), seeds()))
+        made.append(({**plans(), **varied.plans()}, seeds()))
     return made[0]
 
 
