@@ -5,6 +5,7 @@ Both ways have to end alike: the same bytes, or a failure of the same outcome.
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from struct import unpack_from
 from typing import NamedTuple
 
@@ -69,16 +70,23 @@ def is_readable(case: Case) -> bool:
 
 def agree(plan: Plan, case: Case, sent: Sequence[Sent]) -> Tally:
     """Send them both ways. Raises Wrong where they do not end alike."""
-    neighbours = Neighbours()
+    neighbours, apart = Neighbours(), replace(plan)
     through = alike = 0
     for number, one in enumerate(sent):
-        expected, _ = _end(plan, case, one, None)
+        _forget(apart)
+        expected, _ = _end(apart, case, one, None)
         made, dataset = _end(plan, case, one, neighbours)
         if made != expected:
             raise Wrong(f"number {number} of its series ends as {_said(made)} and alone as {_said(expected)}")
         alike += isinstance(dataset, Alike)
         through += isinstance(made, bytes)
     return Tally(through, alike)
+
+
+def _forget(plan: Plan) -> None:
+    """What this thread remembers of values that it has spelled or rewritten."""
+    plan._guard._recent.__init__()
+    plan._tables.rewritten.__init__()
 
 
 def _end(plan: Plan, case: Case, one: Sent, neighbours: Neighbours | None) -> tuple[object, DataSet | None]:
