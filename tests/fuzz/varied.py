@@ -50,9 +50,11 @@ def series(good: Sequence[Case], seed: int, number: int) -> tuple[Case, list[Sen
     moves = [movement(chance, one.level, OF_ONE) for _ in range(chance.choice((1, 1, 2, 3)))]
     plans = [_plan(chance, states) for states in moves]
     counted = chance.random() < 0.8
+    guest = _base(chance, good) if chance.random() < 0.15 else one  # another series in between
     sent = []
     for at in range(LENGTH):
-        made = one._replace(level=_counted(one.level, at)) if counted else one
+        made = guest if chance.random() < 0.4 else one
+        made = made._replace(level=_counted(made.level, at)) if counted else made
         for plan in plans:
             made = plan[at](made)
         sent.append(_sent(chance, made))
