@@ -68,7 +68,8 @@ class Layout:
         self.bounds = bounds
         self._image: int | None = None
         self._sized = False
-        self.last = rows[-1].tag
+        self.last = last = rows[-1].tag
+        self._behind = ((last >> 16) + 1) << 16 if last >> 16 & 1 else last + 1  # creators stand in front of theirs
         self.parts: list[Part] = []
         self.places: dict[int, tuple[int, Element]] = {}
         """Of an element that does not change: the number of its run, and its place from the run's beginning."""
@@ -109,7 +110,7 @@ class Layout:
             tail, _ = reader.table(at, Span(size, 0, explicit=True, delimited=False))
         except Failure:
             return None  # the reader of the whole says it
-        if tail and tail[0].tag <= self.last:
+        if tail and tail[0].tag < self._behind:
             return None
         anew = DataSet(data, explicit=True, elements=(*found.values(), *tail), nested=reader.nested)
         found.update((element.tag, element) for element in tail)

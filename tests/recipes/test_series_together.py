@@ -49,6 +49,20 @@ def test_private_elements_behind_the_layout_keep_their_creator(recipe: str) -> N
     assert ends(compile_plan(load(recipe), Policy({})), sent()) == Tally(COUNT, COUNT - 2)
 
 
+@pytest.mark.parametrize("recipe", ["mip", "research-mri"])
+def test_private_elements_that_come_behind_the_layout_have_a_creator_in_it(recipe: str) -> None:
+    """The sequence is there in one image and not in the next."""
+
+    def sent() -> Iterator[bytes]:
+        for number in range(2 * COUNT):
+            block = explicit(0x20010010, "LO", "Philips Imaging DD 001")
+            block += explicit(0x20011003, "FL", bytes([number, 0, 0, 0]))
+            stack = sequence(0x2001105F, explicit(0x00280106, "US", b"\1\0"), undefined=True)
+            yield image(*ALWAYS, block + stack * (number >= COUNT))
+
+    assert ends(compile_plan(load(recipe), Policy({})), sent()).through == 2 * COUNT
+
+
 def test_an_image_whose_pixels_are_blanked_comes_in_the_middle(tmp_path: Path) -> None:
     """Others of its series pass; a label by what changes says that this one is blanked."""
     plan = site(
