@@ -38,8 +38,8 @@ def sent(numbers: Sequence[int]) -> Iterator[tuple[Case, list[Sent]]]:
 
 
 def test_a_series_follows_from_its_number():
-    made = list(sent(range(80)))
-    assert made == list(sent(range(80)))
+    made = list(sent(range(160)))
+    assert made == list(sent(range(160)))
     assert len({one.data for _, each in made for one in each}) > 500
     assert {case.recipe for case, _ in made} == set(varied.RECIPES)
     assert len({one.syntax for _, each in made for one in each}) == 4
@@ -71,8 +71,8 @@ def test_they_take_the_short_way_often_enough_to_tell(plans, monkeypatch):
 
 
 def until_found(plan: Plan, first: int) -> None:
-    """Raises Wrong at the first find among a hundred."""
-    for case, each in sent(range(first, first + 100)):
+    """Raises Wrong at the first find among some that are known to have one."""
+    for case, each in sent(range(first, first + 60)):
         agree(plan, case, each)
 
 
@@ -85,16 +85,23 @@ def test_teeth_what_decides_on_a_vr_is_not_noted(plans, monkeypatch):
 
     monkeypatch.setattr(series._Watched, "find", forgetful)
     with pytest.raises(Wrong):
-        until_found(plans[varied.SITE], 0)
+        until_found(plans[varied.SITE], 100)
 
 
 def test_teeth_private_elements_without_their_creator(plans, monkeypatch):
     def end(rows: Sequence[Row], changing: set[int]) -> int:
         return next((number for number in sorted(changing) if alike._is_undefined(rows[number])), len(rows))
 
+    made = alike.Layout.__init__
+
+    def made_so(self: alike.Layout, *of: object) -> None:
+        made(self, *of)
+        self._behind = self.last + 1
+
     monkeypatch.setattr(alike, "_known_end", end)
+    monkeypatch.setattr(alike.Layout, "__init__", made_so)
     with pytest.raises(Wrong):
-        until_found(plans["mip"], 0)
+        until_found(plans["mip"], 1490)
 
 
 def test_teeth_pixels_that_have_to_be_blanked_now(plans, monkeypatch):
@@ -113,4 +120,19 @@ def test_teeth_what_is_made_twice_is_asked_for_once(plans, monkeypatch):
 
     monkeypatch.setattr(series, "Splice", shared)
     with pytest.raises(Wrong):
-        until_found(plans[varied.SITE], 0)
+        until_found(plans[varied.SITE], 200)
+
+
+@pytest.mark.parametrize(
+    ("name", "says", "first"),
+    [
+        ("_roots", lambda _sought: (), 150),
+        ("has", lambda _output, _sought: False, 450),
+        ("Proved._proves", lambda *_: True, 220),
+    ],
+    ids=["theirs in what differs", "its own", "whether there was any"],
+)
+def test_teeth_what_the_guard_does_not_look_for(plans, monkeypatch, name, says, first):
+    monkeypatch.setattr(f"scp.deidentify.proved.{name}", says)
+    with pytest.raises(Wrong):
+        until_found(plans[varied.SITE], first)
