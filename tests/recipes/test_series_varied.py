@@ -38,11 +38,11 @@ def sent(numbers: Sequence[int]) -> Iterator[tuple[Case, list[Sent]]]:
 
 
 def test_a_series_follows_from_its_number():
-    made = list(sent(range(160)))
-    assert made == list(sent(range(160)))
+    made = list(sent(range(80)))
+    assert made == list(sent(range(80)))
     assert len({one.data for _, each in made for one in each}) > 500
     assert {case.recipe for case, _ in made} == set(varied.RECIPES)
-    assert len({one.syntax for _, each in made for one in each}) == 4
+    assert len({one.syntax for _, each in made for one in each}) >= 3
     assert len({one.subject for _, each in made for one in each}) == 3
 
 
