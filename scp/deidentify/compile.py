@@ -2,9 +2,10 @@
 
 deid's precedence, as its users know it: what any KEEP names is left alone by all others but ADD; REMOVE leaves alone
 what a REPLACE or JITTER names; of REPLACE, JITTER and BLANK the last wins. One rule of ours comes on top: among these
-a line that names an attribute is stronger than one with an expression, and that is stronger than ALL, so that BLANK
-can name an exception from REMOVE ALL. What no line names is kept only where the dictionary knows it; private
-attributes leave only by a KEEP line of their own.
+a line that names an attribute is stronger than one with the keyword of many groups, that than an expression, and
+whatever verb stands before ALL, any other line is stronger, so that BLANK can name an exception from REMOVE ALL and
+REMOVE one from KEEP ALL. What no line names is kept only where the dictionary knows it; private attributes leave only
+by a KEEP line of their own.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ from scp.deidentify import consistency, coverage
 from scp.deidentify import policy as pixel_policy
 from scp.deidentify.cleaning import cleaning
 from scp.deidentify.consistency import applied
-from scp.deidentify.fields import NEVER, Inside, Matching, Named, Private
+from scp.deidentify.fields import NEVER, Field, Inside, Matching, Named, Private, Repeated
 from scp.deidentify.fields import attribute as attribute_of
 from scp.deidentify.functions import Made
 from scp.deidentify.functions.description import is_writable
@@ -32,6 +33,7 @@ from scp.deidentify.search import Search
 from scp.deidentify.step import Action, Step, keep
 from scp.deidentify.values import TEXT_VRS, Context
 from scp.dictionary import Attribute
+from scp.pixels import PIXELS
 
 _SAMPLE = dictionary.ATTRIBUTES[0x00100010]
 _VALUELESS: Mapping[str, Action] = {"BLANK": Action.BLANK, "REMOVE": Action.REMOVE}
@@ -57,7 +59,7 @@ def compile(recipe: Recipe, policy: Policy) -> Plan:  # noqa: A001  there is no 
     """The plan that executes a recipe. Raises RecipeError at a line that contradicts, repeats or never applies."""
     consistency.check_repeated(recipe)
     compiler = _Compiler(recipe, Context(policy.variables, applied(recipe)))
-    named = [rule.attributes.attribute for rule in recipe.rules if isinstance(rule.attributes, Named)]
+    named = [attribute for rule in recipe.rules for attribute in _named(rule.attributes)]
     attributes = {attribute.tag: attribute for attribute in (*dictionary.ATTRIBUTES.values(), *named)}
     decided = {tag: compiler.decide(attribute) for tag, attribute in attributes.items() if tag >> 16 not in NEVER}
     added = compiler.added()
@@ -81,6 +83,15 @@ def compile(recipe: Recipe, policy: Policy) -> Plan:  # noqa: A001  there is no 
     consistency.check_cleaned(recipe, plan)
     coverage.check(plan)
     return plan
+
+
+def _named(field: Field | Searched) -> tuple[Attribute, ...]:
+    """The public attributes that a field of a line names by themselves, also those that no dictionary knows."""
+    if isinstance(field, Named):
+        return (field.attribute,)
+    if isinstance(field, Repeated):
+        return field.attributes
+    return field.named if isinstance(field, Matching) else ()
 
 
 def _added_blanked(recipe: Recipe, policy: Policy) -> dict[int, Step]:
@@ -109,14 +120,15 @@ class _Compiler:
         self._named: dict[int, list[Rule]] = {}
         self._matching: list[tuple[Callable[[Attribute], bool], Rule]] = []
         for rule in recipe.rules:
-            if isinstance(rule.attributes, Named) and rule.verb != "ADD":
-                self._named.setdefault(rule.attributes.attribute.tag, []).append(rule)
-            elif isinstance(rule.attributes, Matching):
+            if isinstance(rule.attributes, Matching):
                 self._matching.append((rule.attributes.matches, rule))
+            elif rule.verb != "ADD":
+                for attribute in _named(rule.attributes):
+                    self._named.setdefault(attribute.tag, []).append(rule)
 
     def decide(self, attribute: Attribute) -> Step:
         """What becomes of a public attribute wherever it stands."""
-        rules = [rule for matches, rule in self._matching if matches(attribute)]
+        rules = [rule for matches, rule in self._matching if matches(attribute) and _reaches(rule, attribute)]
         rules += self._named.get(attribute.tag, ())
         decider = None
         for layer in sorted({rule.layer for rule in rules}):
@@ -128,9 +140,15 @@ class _Compiler:
         """What becomes of a public attribute by this line."""
         if rule is None or rule.verb == "KEEP":
             return self._kept(attribute, rule)
+        if rule.verb == "BLANK" and _is_everything(rule) and self._is_never_empty(attribute):
+            return Step(Action.REMOVE, attribute.vrs, rule)
         if rule.verb in _VALUELESS:
             return Step(_VALUELESS[rule.verb], attribute.vrs, rule)
         return self._written(Action.ADD if rule.verb == "ADD" else Action.REPLACE, attribute, rule)
+
+    def _is_never_empty(self, attribute: Attribute) -> bool:
+        """Whether `BLANK ALL` takes it away: there are no empty frames (PS3.5 A.4), and what has no VR that leaves."""
+        return attribute.tag in PIXELS or self.excluded.issuperset(attribute.vrs)
 
     def private(self) -> dict[tuple[int, str, int], Step]:
         """The steps of private attributes, by group, creator and last two digits of the tag."""
@@ -147,8 +165,7 @@ class _Compiler:
         """The steps of ADD by tag, in ascending order; a later recipe's line for the attribute takes its place."""
         steps: dict[int, Step] = {}
         for rule in self.recipe.rules:
-            if isinstance(rule.attributes, Named):
-                attribute = rule.attributes.attribute
+            for attribute in () if isinstance(rule.attributes, Matching) else _named(rule.attributes):
                 if rule.verb == "ADD":
                     steps[attribute.tag] = self._step(attribute, rule)
                     self.reached.add(rule)
@@ -204,7 +221,7 @@ class _Compiler:
         return Step(Action.REPLACE, (private.vr,), rule, function=made.function, rewrite=made.rewrite)
 
     def _kept(self, attribute: Attribute, rule: Rule | None) -> Step:
-        named = rule is not None and isinstance(rule.attributes, Named | Inside)
+        named = rule is not None and isinstance(rule.attributes, Named | Repeated | Inside)
         if rule and named and not attribute.keyword:
             raise self._error(rule, "nobody knows what this tag holds, so it cannot be kept; leave the line out")
         if self.excluded.issuperset(attribute.vrs):
@@ -219,7 +236,7 @@ class _Compiler:
 
 def _strongest(rules: Sequence[Rule]) -> Rule:
     """The rule that decides where several match, by the precedence this module's docstring tells."""
-    by_strength = sorted(rules, key=_strength)
+    by_strength = sorted([rule for rule in rules if not _is_everything(rule)] or rules, key=_strength)
     for verbs in (frozenset({"KEEP"}), _SHIELDS):
         if any(rule.verb in verbs for rule in by_strength):
             allowed = verbs if "KEEP" in verbs else verbs | {"BLANK"}
@@ -228,10 +245,17 @@ def _strongest(rules: Sequence[Rule]) -> Rule:
 
 
 def _strength(rule: Rule) -> tuple[int, bool, int]:
-    nearness = 2
-    if isinstance(rule.attributes, Matching):
-        nearness = 0 if rule.attributes.everything else 1
+    nearness = 2 if isinstance(rule.attributes, Named) else 1 if isinstance(rule.attributes, Repeated) else 0
     return nearness, rule.verb == "REMOVE", rule.line
+
+
+def _is_everything(rule: Rule) -> bool:
+    return isinstance(rule.attributes, Matching) and rule.attributes.everything
+
+
+def _reaches(rule: Rule, attribute: Attribute) -> bool:
+    """What lets everything stay lets nothing stay that is in no dictionary, or in many groups."""
+    return rule.verb == "REMOVE" or not _is_everything(rule) or attribute.tag in dictionary.ATTRIBUTES
 
 
 def _unguarded(recipe: Recipe) -> frozenset[int]:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from scp import dictionary
 from scp.deidentify import profile
+from scp.deidentify.fields import Inside, Named
 from scp.deidentify.plan import Plan
+from scp.deidentify.profile import Row
 from scp.deidentify.recipe import RecipeError, Rule
 from scp.deidentify.step import Action, Step
 
@@ -42,6 +44,7 @@ def check(plan: Plan) -> None:
 def _weak(plan: Plan) -> Iterator[tuple[str, str, Step]]:
     for row in profile.rows():
         if row.tag is None:
+            yield from _weak_groups(plan, row)
             continue
         for step in (plan.added.get(row.tag), plan.decisions.get(row.tag)):
             if step and is_weak(row.basic, step):
@@ -52,6 +55,22 @@ def _weak(plan: Plan) -> Iterator[tuple[str, str, Step]]:
     for (group, creator, element), step in plan.private.items():
         if is_weak("X", step):
             yield f'({group:04X},"{creator}",{element:02X})', "X", step
+
+
+def _weak_groups(plan: Plan, row: Row) -> Iterator[tuple[str, str, Step]]:
+    """What stays of the attributes of repeating groups; a line that stands for all of them is named once."""
+    found = [(dictionary.write(tag), step) for tag, step in (*plan.added.items(), *plan.decisions.items())
+             if tag not in dictionary.ATTRIBUTES and row.covers(tag)]  # fmt: skip
+    found += [(str(place.where), place.step) for place in plan.places.lines if row.covers(place.tag)]
+    said: set[Rule] = set()
+    for name, step in found:
+        if not is_weak(row.basic, step) or (rule := step.rule) in said:
+            continue
+        if rule and not isinstance(rule.attributes, Named | Inside):
+            said.add(rule)
+            yield rule.name, row.basic, step
+        else:
+            yield name, row.basic, step
 
 
 def is_weak(code: str, step: Step) -> bool:

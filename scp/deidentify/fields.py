@@ -30,6 +30,13 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
+class Repeated:
+    """One public attribute in all groups that repeat it (PS3.5 7.6)."""
+
+    attributes: tuple[Attribute, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Private:
     """One private attribute: its group, the creator of its block, and the last two digits of its tag (PS3.5 7.8)."""
 
@@ -50,10 +57,15 @@ class Private:
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """All attributes of the dictionary that an expression matches; `everything` also stands for those not in it."""
+    """All attributes of the dictionary that an expression matches; `everything` also stands for those not in it.
+
+    `named` are attributes that are not in it and that it names none the less: unknown ones, and those of repeating
+    groups.
+    """
 
     matches: Callable[[Attribute], bool]
     everything: bool = False
+    named: tuple[Attribute, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +75,16 @@ class Inside:
     tags: tuple[int, ...]
     items: tuple[int, ...]
 
+    def __str__(self) -> str:
+        """As recipes write it."""
+        if EVERY in self.items:
+            return _INSIDE.join(map(_written, self.tags))
+        above = (f"{_number(tag)}{_INSIDE}{item}" for tag, item in zip(self.tags, self.items, strict=False))
+        return _INSIDE.join((*above, _number(self.tags[-1])))
+
 
 EVERY = -1
-Field = Named | Private | Matching | Inside
+Field = Named | Repeated | Private | Matching | Inside
 
 
 def parse(text: str) -> Field:
@@ -86,7 +105,9 @@ def parse(text: str) -> Field:
 
 
 def attribute(field: Field) -> Field:
-    """The attribute itself that stands in one place inside of sequences; any other field as it is."""
+    """The attribute itself that stands in one place inside of sequences, or in many groups; any other as it is."""
+    if isinstance(field, Repeated):
+        return Named(field.attributes[0])
     if not isinstance(field, Inside):
         return field
     tag = field.tags[-1]
@@ -125,10 +146,21 @@ def _tag(tag: int) -> Named:
     return Named(dictionary.find(tag) or Attribute(tag, "", ("UN",)))
 
 
-def _keyword(text: str) -> Named:
+def _written(tag: int) -> str:
+    known = dictionary.find(tag)
+    return known.keyword if known else _number(tag)
+
+
+def _number(tag: int) -> str:
+    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+
+
+def _keyword(text: str) -> Named | Repeated:
     if not _KEYWORD.fullmatch(text):
         raise ValueError(f"{text} is no keyword and no tag; write a keyword or (gggg,eeee)")
     tag = dictionary.TAGS.get(text)
+    if tag is None and (repeated := dictionary.repeated(text)):
+        return Repeated(repeated)
     if tag is None:
         alike = [keyword for keyword in dictionary.TAGS if keyword.lower() == text.lower()]
         hint = f"; did you mean {alike[0]}?" if alike else "; see PS3.6 for the keywords, or write its tag (gggg,eeee)"

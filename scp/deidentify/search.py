@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from scp import dictionary
 from scp.dataset import DataSet
-from scp.deidentify.fields import EVERY, Field, Inside, Matching, Named, Private
+from scp.deidentify.fields import EVERY, Field, Inside, Matching, Named, Private, Repeated
 from scp.deidentify.functions.original import VALUES, Original
 from scp.deidentify.groups import Needle
 from scp.deidentify.prune import Level
@@ -82,9 +82,11 @@ def _named(named: Field, texts: Sequence[tuple[Element, str]], original: Origina
         yield from (text for element, text in texts if _is_meant(named, element.tag))
 
 
-def _is_meant(named: Named | Matching, tag: int) -> bool:
+def _is_meant(named: Named | Repeated | Matching, tag: int) -> bool:
     if isinstance(named, Named):
         return named.attribute.tag == tag
+    if isinstance(named, Repeated):
+        return any(one.tag == tag for one in named.attributes)
     attribute = dictionary.find(tag)
     return attribute is not None and named.matches(attribute)
 
