@@ -2,10 +2,10 @@
 
 deid's precedence, as its users know it: what any KEEP names is left alone by all others but ADD; REMOVE leaves alone
 what a REPLACE or JITTER names; of REPLACE, JITTER and BLANK the last wins. One rule of ours comes on top: among these
-a line that names an attribute is stronger than one with the keyword of many groups, that than an expression, and
-whatever verb stands before ALL, any other line is stronger, so that BLANK can name an exception from REMOVE ALL and
-REMOVE one from KEEP ALL. What no line names is kept only where the dictionary knows it; private attributes leave only
-by a KEEP line of their own.
+a line that names an attribute is stronger than one with an expression. Whatever their verbs, any line is stronger than
+one for ALL, so that BLANK can name an exception from REMOVE ALL and REMOVE one from KEEP ALL, and a line with the tag
+of one group is stronger than one with the keyword of all groups that repeat it. What no line names is kept only where
+the dictionary knows it; private attributes leave only by a KEEP line of their own.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from scp.deidentify.functions import Made
 from scp.deidentify.functions.description import is_writable
 from scp.deidentify.functions.original import Original
 from scp.deidentify.groups import Searched
-from scp.deidentify.places import Place, places
+from scp.deidentify.places import General, Place, places
 from scp.deidentify.plan import Plan
 from scp.deidentify.profile import CLEAN_PIXELS_CODE
 from scp.deidentify.recipe import Recipe, RecipeError, Rule
@@ -62,21 +62,21 @@ def compile(recipe: Recipe, policy: Policy) -> Plan:  # noqa: A001  there is no 
     named = [attribute for rule in recipe.rules for attribute in _named(rule.attributes)]
     attributes = {attribute.tag: attribute for attribute in (*dictionary.ATTRIBUTES.values(), *named)}
     decided = {tag: compiler.decide(attribute) for tag, attribute in attributes.items() if tag >> 16 not in NEVER}
-    added = compiler.added()
+    added, private = compiler.added(), compiler.private()
     plan = Plan(
         recipe=recipe,
         digest=_digest(recipe, policy),
         protocols=dict(policy.protocols),
         excluded=compiler.excluded,
         decisions=decided,
-        private=compiler.private(),
+        private=private,
         added=added,
         searches=compiler.searches(),
         unguarded=_unguarded(recipe),
         pixels=pixel_policy.of(recipe),
         added_blanked=_added_blanked(recipe, policy),
         cleaning=cleaning(applied(recipe)),
-        places=places(compiler.places(), decided, added),
+        places=places(compiler.places(), General(decided, private, added)),
     )
     consistency.check_reached(recipe, compiler.reached)
     consistency.check_identifiers(recipe, plan)
@@ -155,8 +155,6 @@ class _Compiler:
         steps = {}
         for rule in self.recipe.rules:
             if isinstance(private := rule.attributes, Private):
-                if private.vr in self.excluded and rule.verb != "REMOVE":
-                    raise self._error(rule, f"its VR {private.vr} never leaves by exclude_vr; leave the line out")
                 steps[private.group, private.creator, private.element] = self._private(private, rule)
                 self.reached.add(rule)
         return steps
@@ -177,8 +175,12 @@ class _Compiler:
         """The lines for single places inside of sequences."""
         found = []
         for rule in self.recipe.rules:
-            if isinstance(where := rule.attributes, Inside) and isinstance(named := attribute_of(where), Named):
-                found.append(Place(where, self._step(named.attribute, rule)))
+            if isinstance(where := rule.attributes, Inside):
+                named = attribute_of(where)
+                if isinstance(named, Private):
+                    found.append(Place(where, self._private(named, rule)))
+                elif isinstance(named, Named):
+                    found.append(Place(where, self._step(named.attribute, rule)))
                 self.reached.add(rule)
         return found
 
@@ -213,6 +215,8 @@ class _Compiler:
             raise RecipeError(rule.path, rule.line, str(error)) from None
 
     def _private(self, private: Private, rule: Rule) -> Step:
+        if private.vr in self.excluded and rule.verb != "REMOVE":
+            raise self._error(rule, f"its VR {private.vr} never leaves by exclude_vr; leave the line out")
         if rule.verb == "KEEP":
             return keep((private.vr,), rule, self.excluded)
         if rule.verb in _VALUELESS:
@@ -236,12 +240,20 @@ class _Compiler:
 
 def _strongest(rules: Sequence[Rule]) -> Rule:
     """The rule that decides where several match, by the precedence this module's docstring tells."""
-    by_strength = sorted([rule for rule in rules if not _is_everything(rule)] or rules, key=_strength)
+    by_strength = sorted(_nearest(rules), key=_strength)
     for verbs in (frozenset({"KEEP"}), _SHIELDS):
         if any(rule.verb in verbs for rule in by_strength):
             allowed = verbs if "KEEP" in verbs else verbs | {"BLANK"}
             return [rule for rule in by_strength if rule.verb in allowed][-1]
     return by_strength[-1]
+
+
+def _nearest(rules: Sequence[Rule]) -> Sequence[Rule]:
+    """Without those to which others are the exception: ALL to any, the keyword of many groups to the tag of one."""
+    near = [rule for rule in rules if not _is_everything(rule)] or rules
+    if any(isinstance(rule.attributes, Named) for rule in near):
+        return [rule for rule in near if not isinstance(rule.attributes, Repeated)]
+    return near
 
 
 def _strength(rule: Rule) -> tuple[int, bool, int]:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from scp import dictionary
 from scp.deidentify import fields
 from scp.deidentify.decision import Decision
-from scp.deidentify.fields import Inside, Matching, Private, Repeated
+from scp.deidentify.fields import Inside, Matching, Private, Repeated, Tag
+from scp.deidentify.places import General
 from scp.deidentify.policy import SHOWING
 from scp.deidentify.step import Action, Step
 
@@ -24,9 +25,9 @@ def explain(plan: "Plan", text: str) -> tuple[Decision, ...]:
         raise ValueError(f"{text} is an expression; name one attribute")  # noqa: TRY004  a text is wrong
     if isinstance(named, Inside):
         place = plan.places.at(named)
-        return (_decision(plan, text, place.step if place else plan.decisions.get(named.tags[-1])),)
+        return (_decision(plan, text, place.step if place else _general(plan).of(named.tags[-1])),)
     if isinstance(named, Private):
-        return (_decision(plan, text, plan.private.get((named.group, named.creator, named.element))),)
+        return (_decision(plan, text, _general(plan).of(named)), *_places(plan, named))
     if isinstance(named, Repeated):
         return _repeated(plan, text, named)
     tag = named.attribute.tag
@@ -49,7 +50,12 @@ def _repeated(plan: "Plan", keyword: str, named: Repeated) -> tuple[Decision, ..
     return (_decision(plan, keyword, first), *others)
 
 
-def _places(plan: "Plan", tag: int) -> list[Decision]:
+def _general(plan: "Plan") -> General:
+    """What is said of attributes wherever they stand inside of sequences."""
+    return General(plan.decisions, plan.private, {})
+
+
+def _places(plan: "Plan", tag: Tag) -> list[Decision]:
     """What lines say of an attribute in single places."""
     lines = [one.step for one in plan.places.lines if one.tag == tag]
     return [_decision(plan, step.rule.name, step) for step in lines if step.rule]

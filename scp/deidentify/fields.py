@@ -16,6 +16,9 @@ _EXPANDER = re.compile(r"([A-Za-z]+):(.*)")
 _LOWERED_CLASS = re.compile(r"\\[A-Z]")
 _GROUP = re.compile(r"[0-9A-Fa-f]{1,4}")
 _INSIDE = "__"
+_BETWEEN = re.compile(r'__(?=(?:[^"]*"[^"]*")*[^"]*$)')
+_QUOTED = re.compile(r'"[^"]*"')
+_LAST_CREATOR = 0xFF
 _NUMBER = re.compile(r"\d{1,6}", re.ASCII)
 _VR_LENGTH = 2
 NEVER = frozenset({0x0000, 0x0002, 0x0004, 0xFFFC, 0xFFFE})
@@ -70,9 +73,12 @@ class Matching:
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """One attribute in one place inside of sequences: their tags and its own, and the numbers of items or `EVERY`."""
+    """One attribute in one place inside of sequences: their tags and its own, and the numbers of items or `EVERY`.
 
-    tags: tuple[int, ...]
+    A private one is named by its creator, or by the number that it has in those items.
+    """
+
+    tags: "tuple[Tag, ...]"
     items: tuple[int, ...]
 
     def __str__(self) -> str:
@@ -84,6 +90,7 @@ class Inside:
 
 
 EVERY = -1
+Tag = int | Private
 Field = Named | Repeated | Private | Matching | Inside
 
 
@@ -93,8 +100,9 @@ def parse(text: str) -> Field:
         return Matching(lambda _: True, everything=True)
     if private := _PRIVATE.fullmatch(text):
         return _private(private)
-    if _INSIDE in text and ":" not in text:
-        return _inside(text.split(_INSIDE))
+    unquoted = _QUOTED.sub("", text)
+    if _INSIDE in unquoted and ":" not in unquoted:
+        return _inside(_BETWEEN.split(text))
     if tag := _TAG.fullmatch(text):
         if text.startswith("(") != text.endswith(")"):
             raise ValueError(f"{text} is no tag; write (gggg,eeee)")
@@ -111,6 +119,8 @@ def attribute(field: Field) -> Field:
     if not isinstance(field, Inside):
         return field
     tag = field.tags[-1]
+    if isinstance(tag, Private):
+        return tag
     return Named(dictionary.find(tag) or Attribute(tag, "", ("UN",)))
 
 
@@ -127,14 +137,29 @@ def _private(match: re.Match[str]) -> Private:
 
 
 def _inside(words: list[str]) -> Inside:
-    """As deid writes them: Sequence__Keyword for all items, (gggg,eeee)__0__(gggg,eeee) for one."""
+    """As deid writes them: Sequence__Keyword for all items, (gggg,eeee)__0__(gggg,eeee) for one.
+
+    What deid does not: a private one on the way may be named by its creator.
+    """
     numbers = words[1::2] if len(words) % 2 and all(map(_NUMBER.fullmatch, words[1::2])) else []
-    named = [parse(word) for word in (words[::2] if numbers else words)]
-    public = [one.attribute for one in named if isinstance(one, Named)]
-    if len(public) != len(named) or any(one.vrs != ("SQ",) for one in public[:-1]):
+    steps = [_step(word) for word in (words[::2] if numbers else words)]
+    tags = [tag for tag, _ in steps if tag]
+    if len(tags) != len(steps) or not all(is_way for _, is_way in steps[:-1]):
         raise ValueError(f"{_INSIDE.join(words)} is no way down to an attribute; write Sequence{_INSIDE}Keyword")
-    items = tuple(map(int, numbers)) or (EVERY,) * (len(public) - 1)
-    return Inside(tuple(one.tag for one in public), items)
+    return Inside(tuple(tags), tuple(map(int, numbers)) or (EVERY,) * (len(tags) - 1))
+
+
+def _step(word: str) -> tuple[Tag, bool]:
+    """What one word of a way names, 0 for what is no single attribute, and whether it may be a sequence."""
+    if (number := _TAG.fullmatch(word)) and int(number[1] or number[3], 16) & 1:
+        tag = int(number[1] or number[3], 16) << 16 | int(number[2] or number[4], 16)
+        if tag & 0xFFFF <= _LAST_CREATOR:
+            raise ValueError(f"{word} names a creator, which leaves with the last of its block; leave the line out")
+        return tag, True
+    named = parse(word)
+    if isinstance(named, Private):
+        return named, named.vr == "SQ"
+    return (named.attribute.tag, named.attribute.vrs == ("SQ",)) if isinstance(named, Named) else (0, False)
 
 
 def _tag(tag: int) -> Named:
@@ -146,13 +171,13 @@ def _tag(tag: int) -> Named:
     return Named(dictionary.find(tag) or Attribute(tag, "", ("UN",)))
 
 
-def _written(tag: int) -> str:
-    known = dictionary.find(tag)
+def _written(tag: Tag) -> str:
+    known = None if isinstance(tag, Private) else dictionary.find(tag)
     return known.keyword if known else _number(tag)
 
 
-def _number(tag: int) -> str:
-    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+def _number(tag: Tag) -> str:
+    return str(tag) if isinstance(tag, Private) else f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
 
 
 def _keyword(text: str) -> Named | Repeated:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from scp.deidentify import fields, groups, labels, values
-from scp.deidentify.fields import Field, Inside, Matching, Private, Repeated
+from scp.deidentify.fields import Field, Inside, Matching, Named, Private, Repeated
 from scp.deidentify.groups import Needle, Searched
 from scp.deidentify.labels import Label
 from scp.deidentify.rule import Directive, Recipe, RecipeError, Rule
@@ -119,10 +119,10 @@ class Reading:
             _check_verb(verb, name, named, value)
             own = str(named) if grouped and isinstance(named, Private | Inside) else name
             rule = Rule(self.path, line, " ".join(words), verb, own, named)
-            if isinstance(named, Private):
-                yield replace(rule, value=values.rewrite(verb, " ".join(value), named) if value else None)
+            where = _ANYTHING if isinstance(named, Searched) else fields.attribute(named)
+            if isinstance(where, Private):
+                yield replace(rule, value=values.rewrite(verb, " ".join(value), where) if value else None)
             else:
-                where = _ANYTHING if isinstance(named, Searched) else fields.attribute(named)
                 yield replace(rule, value=values.parse(verb, " ".join(value), where) if value else None)
 
     def _named(self, name: str) -> Sequence[Field | Searched]:
@@ -180,7 +180,11 @@ def _action(line: str) -> list[str]:
 
 
 def _check_verb(verb: str, name: str, named: Field | Searched, value: list[str]) -> None:
-    if isinstance(named, Private) and verb == "ADD":
+    where = named if isinstance(named, Searched) else fields.attribute(named)
+    if isinstance(where, Named) and where.attribute.tag >> 16 & 1 and verb != "REMOVE":
+        number = f'({where.attribute.tag >> 16:04X},"CREATOR",{where.attribute.tag & 0xFF:02X})'
+        raise ValueError(f"{verb} needs to know whose private attribute it is; end with {number}")
+    if isinstance(where, Private) and verb == "ADD":
         raise ValueError("ADD is not for private attributes: whose block it would stand in is told by an element sent")
     if isinstance(named, Searched) and verb not in _SEARCH_VERBS:
         raise ValueError(f"{verb} is not for values that are looked for; they can be removed, blanked or replaced")

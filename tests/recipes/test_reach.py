@@ -218,6 +218,14 @@ def test_the_line_for_one_group_is_the_exception(plan_of: Compiles) -> None:
     assert plan_of("REMOVE ALL").explain("OverlayData")[0].action == "removed"
 
 
+@pytest.mark.parametrize("verb", ["REMOVE", "BLANK"])
+def test_the_line_for_one_group_is_the_exception_from_keep_too(plan_of: Compiles, verb: str) -> None:
+    made = left(plan_of(f"KEEP OverlayData\n{verb} (6002,3000)"), *OVERLAY)
+    found = [made[tag].value if tag in made else None for tag in (0x60003000, 0x60023000, 0x60FE3000)]
+    assert [value or None for value in found] == [b"\1\0", None, b"\1\0"]
+    assert (0x60023000 in made) == (verb == "BLANK")
+
+
 def test_it_is_stronger_than_an_expression_and_a_later_layer_than_it(plan_of: Compiles) -> None:
     plan = plan_of("REMOVE contains:^OverlayDesc|6002\nBLANK OverlayDescription")
     assert plan.explain("(6002,0022)")[0].action == "kept without value"
