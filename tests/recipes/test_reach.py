@@ -16,7 +16,7 @@ from scp.deidentify import coverage, fields, part10, profile
 from scp.deidentify.compile import Policy
 from scp.deidentify.compile import compile as compile_plan
 from scp.deidentify.plan import Plan
-from scp.deidentify.recipe import RecipeError, combine, read
+from scp.deidentify.recipe import RecipeError, combine, load, read
 from scp.instance import Subject
 from scp.outcome import Failure, Outcome
 
@@ -160,6 +160,17 @@ def test_of_recipes_on_one_another_a_later_all_holds(tmp_path: Path) -> None:
     assert "PatientName" not in left(layered("KEEP ALL", "REMOVE PatientName"), NAME)
     assert 0x60000022 not in left(layered("KEEP (6000,0022)\nREMOVE (6002,0022)", "REMOVE ALL"), *OVERLAY)
     assert 0x60020022 not in left(layered("REMOVE (6002,0022)", "KEEP ALL"), *OVERLAY), "nor in a dictionary"
+
+
+@pytest.mark.parametrize("recipe", ["basic", "mip", "research-mri"])
+def test_keep_all_under_a_recipe_changes_nothing(tmp_path: Path, recipe: str) -> None:
+    path = tmp_path / "under.dicom"
+    path.write_text("FORMAT dicom\n%header\n# because: a test\nKEEP ALL\n")
+    alone = compile_plan(load(recipe), Policy({}))
+    plan = compile_plan(load(f"{path},{recipe}"), Policy({}))
+    assert {tag: step.action for tag, step in plan.decisions.items()} == {
+        tag: step.action for tag, step in alone.decisions.items()}  # fmt: skip
+    assert (plan.private.keys(), plan.added.keys()) == (alone.private.keys(), alone.added.keys())
 
 
 def test_all_in_a_group_is_all(plan_of: Compiles) -> None:
