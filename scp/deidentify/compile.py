@@ -121,14 +121,15 @@ class _Compiler:
         self._matching: list[tuple[Callable[[Attribute], bool], Rule]] = []
         for rule in recipe.rules:
             if isinstance(rule.attributes, Matching):
-                self._matching.append((rule.attributes.matches, rule))
+                stays = rule.attributes.everything and rule.verb != "REMOVE"
+                self._matching.append((_is_listed if stays else rule.attributes.matches, rule))
             elif rule.verb != "ADD":
                 for attribute in _named(rule.attributes):
                     self._named.setdefault(attribute.tag, []).append(rule)
 
     def decide(self, attribute: Attribute) -> Step:
         """What becomes of a public attribute wherever it stands."""
-        rules = [rule for matches, rule in self._matching if matches(attribute) and _reaches(rule, attribute)]
+        rules = [rule for matches, rule in self._matching if matches(attribute)]
         rules += self._named.get(attribute.tag, ())
         decider = None
         for layer in sorted({rule.layer for rule in rules}):
@@ -240,6 +241,8 @@ class _Compiler:
 
 def _strongest(rules: Sequence[Rule]) -> Rule:
     """The rule that decides where several match, by the precedence this module's docstring tells."""
+    if len(rules) == 1:
+        return rules[0]
     by_strength = sorted(_nearest(rules), key=_strength)
     for verbs in (frozenset({"KEEP"}), _SHIELDS):
         if any(rule.verb in verbs for rule in by_strength):
@@ -265,9 +268,9 @@ def _is_everything(rule: Rule) -> bool:
     return isinstance(rule.attributes, Matching) and rule.attributes.everything
 
 
-def _reaches(rule: Rule, attribute: Attribute) -> bool:
+def _is_listed(attribute: Attribute) -> bool:
     """What lets everything stay lets nothing stay that is in no dictionary, or in many groups."""
-    return rule.verb == "REMOVE" or not _is_everything(rule) or attribute.tag in dictionary.ATTRIBUTES
+    return attribute.tag in dictionary.ATTRIBUTES
 
 
 def _unguarded(recipe: Recipe) -> frozenset[int]:

@@ -28,6 +28,9 @@ _PIXEL_REPRESENTATION = 0x00280103
 _FIRST_PIXELS = min(PIXELS)
 _CREATOR = keep(("LO",), None, frozenset())
 
+Lines = Mapping[int, Sequence[Place]]
+"""The lines that lead to a level, by the tag that each names there."""
+
 
 class Placed:
     """The work on one instance as a `Splice` does it, with what lines say of single places."""
@@ -54,10 +57,11 @@ class Placed:
         elements, begin, low = self._dataset.elements, 0, tags.start
         named = by_tag(self._lines.lines, 0, elements, self._dataset.data)
         for here in _stretches(named):
-            at, stop = bisect_left(elements, (here.start,)), bisect_left(elements, (here.stop,))
+            at = bisect_left(elements, (here.start,))
+            stop = bisect_left(elements, (here.stop,), at)
             if at < stop and here.start not in self._tables.added:
                 self._run(out, elements[begin:at], range(low, here.start))
-                made = self._stretch(here, named, self._dataset, ())
+                made = self._stretch(here, named, elements[at:stop], self._dataset, ())
                 (out.front if here.start < _FIRST_PIXELS else out.behind).extend(made)
                 begin, low = stop, here.stop
         self._run(out, elements[begin:], range(low, tags.stop))
@@ -75,30 +79,30 @@ class Placed:
         begin, elements = 0, level.elements
         named = by_tag(lines, len(way), elements, level.data)
         for here in _stretches(named):
-            at, stop = bisect_left(elements, (here.start,)), bisect_left(elements, (here.stop,))
+            at = bisect_left(elements, (here.start,))
+            stop = bisect_left(elements, (here.stop,), at)
             out += self._plain(elements[begin:at], level)
-            out += self._stretch(here, named, level, way)
+            out += self._stretch(here, named, elements[at:stop], level, way)
             begin = stop
         return out + self._plain(elements[begin:], level)
 
-    def _stretch(self, here: range, named: Mapping[int, Sequence[Place]], level: DataSet, way: Where) -> list[Part]:
+    def _stretch(
+        self, here: range, named: Lines, elements: Sequence[Element], level: DataSet, way: Where
+    ) -> list[Part]:
         """One attribute that lines name at this level or that holds what they name, or the private group it is in."""
-        if len(here) == 1:
+        if lines := named.get(here.start):
             tag = here.start
-            ending = _ending(named[tag], way)
-            return self._decided(tag, ending or self._tables.public.get(tag), named[tag], level, way)
+            step = _ending(lines, way) or self._tables.public.get(tag)
+            return self._decided(step, (tag, elements[0] if elements else None), lines, level, way)
         out: list[Part] = []
-        elements = level.elements[
-            bisect_left(level.elements, (here.start,)) : bisect_left(level.elements, (here.stop,))
-        ]
-        for tag, step in self._private(elements, named, level, way).items():
-            out += self._decided(tag, step, named.get(tag, ()), level, way)
+        steps = self._private(elements, named, level, way)
+        for element in elements:
+            tag = element.tag
+            out += self._decided(steps.get(tag), (tag, element), named.get(tag, ()), level, way)
         return out
 
-    def _private(
-        self, elements: Sequence[Element], named: Mapping[int, Sequence[Place]], level: DataSet, way: Where
-    ) -> dict[int, Step]:
-        """What stays of a private group, in order: creators with the elements that need them (PS3.5 7.8.1)."""
+    def _private(self, elements: Sequence[Element], named: Lines, level: DataSet, way: Where) -> dict[int, Step]:
+        """What stays of a private group: creators with the elements that need them (PS3.5 7.8.1)."""
         steps = self._tables.private.steps(tuple(elements), level.data)
         owners = blocks.owners(elements, level.data)
         of = {tag for tag, _ in owners.values()}
@@ -107,12 +111,13 @@ class Placed:
             tag: step for tag, step in decided.items() if step and step.action is not Action.REMOVE and tag not in of
         }
         needed = {blocks.block(tag) for tag in stays}
-        creators = {tag: _CREATOR for at, (tag, _) in owners.items() if at in needed}
-        return dict(sorted({**stays, **creators}.items()))
+        return stays | {tag: _CREATOR for at, (tag, _) in owners.items() if at in needed}
 
-    def _decided(self, tag: int, step: Step | None, lines: Sequence[Place], level: DataSet, way: Where) -> list[Part]:
+    def _decided(
+        self, step: Step | None, sent: tuple[int, Element | None], lines: Sequence[Place], level: DataSet, way: Where
+    ) -> list[Part]:
         """What a step makes of an attribute that these lines name here, or that holds what they name."""
-        element = find(level.elements, tag)
+        tag, element = sent
         if step is None or step.action is Action.REMOVE or (element is None and step.action is not Action.ADD):
             return []
         if element and step.action is Action.RECURSE and (held := _held(element, level)):
@@ -167,6 +172,8 @@ class Placed:
 
 def _stretches(named: Iterable[int]) -> list[range]:
     """Of these tags the public ones each, and of the private ones their groups: creators stand beside what they own."""
+    if len(one := tuple(named)) == 1 and not one[0] >> 16 & 1:
+        return [range(one[0], one[0] + 1)]
     found = {range(tag >> 16 << 16, (tag >> 16) + 1 << 16) if tag >> 16 & 1 else range(tag, tag + 1) for tag in named}
     return sorted(found, key=lambda one: one.start)
 

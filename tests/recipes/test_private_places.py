@@ -289,6 +289,13 @@ def test_a_private_place_does_not_hide_the_patient_from_the_guard(plan_of: Compi
     hidden = sequence(REQUEST, ordered(creator(), technique("Lindgren, Astrid")))
     assert guarded(plan, image(name, hidden)).startswith("RESIDUAL the value of (0010,0010) PatientName")
     assert "T1 AXIAL" in guarded(plan, image(name, sequence(REQUEST, ordered(creator(), technique("T1 AXIAL")))))
+    kept = f"REMOVE PatientName\nREMOVE PatientID\nREMOVE PerformingPhysicianName\nKEEP {WAY}__{TECHNIQUE}"
+    both = plan_of(f"{kept}\nKEEP {WAY}__PerformingPhysicianName")
+    physician = explicit(0x00081050, "PN", "GARCIA^MARIA")
+    inside = ordered(creator(), technique("Lindgren, Astrid"), physician)
+    assert guarded(both, image(name, sequence(REQUEST, inside))).startswith("RESIDUAL the value of (0010,0010)")
+    inside = ordered(creator(), technique("Maria Garcia"), physician)
+    assert guarded(both, image(name, sequence(REQUEST, inside))).startswith("RESIDUAL the value of (0008,1050)")
 
 
 def recipe(tmp_path: Path, lines: str) -> Path:
