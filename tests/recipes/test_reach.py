@@ -250,6 +250,19 @@ def test_implicit_overlays_have_the_dictionary_s_vr(plan_of: Compiles) -> None:
     assert made[0x60023000].VR == "OW"
 
 
+def test_in_a_place_it_is_a_tag(plan_of: Compiles) -> None:
+    curves, label = 0x50002600, 0x60000022  # CurveReferencedOverlaySequence
+    for way in ("CurveReferencedOverlaySequence__CodeMeaning", "RequestAttributesSequence__OverlayDescription"):
+        with pytest.raises(RecipeError, match="is no way down to an attribute"):
+            plan_of(f"REMOVE {way}")
+    with pytest.raises(RecipeError, match="does not stay with its items"):
+        plan_of("KEEP (5000,2600)__(6000,0022)")
+    lines = "KEEP CurveReferencedOverlaySequence\nKEEP (5000,2600)__(6000,0022)"
+    inside = explicit(label, "LO", "TEXT"), explicit(label + 0x20000, "LO", "TEXT")
+    (item,) = left(plan_of(lines), sequence(curves, ordered(*inside)), *inside)[curves].value
+    assert [int(element.tag) for element in item] == [label]
+
+
 def test_what_stays_of_overlays_is_listed_once(tmp_path: Path) -> None:
     path = tmp_path / "overlays.dicom"
     path.write_text(f"FORMAT dicom\n%header\n{NEEDED}REMOVE ALL\n# because: contours\nKEEP OverlayData\n"
