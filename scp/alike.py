@@ -37,6 +37,7 @@ _LARGEST = 1 << 18  # bytes of a header that is remembered
 _FIRST_PIXELS = 0x7FE00000
 _FEWEST = 16  # elements in common from which on it pays
 _OTHER = 16  # more than one in so many elements changes at once: that is another series
+_SLACK = 256  # bytes by which a header is longer than another of its layout, as a rule
 _CREDIT, _PRICE = 16, 2  # a layout has to be met twice before one more is learnt, in the long run
 _PAUSE = 64  # data sets until a thread tries again whose data sets have little in common
 
@@ -77,10 +78,12 @@ class Layout:
             else:
                 self._fix(b"".join(rows[n].sent for n in run))
         self.changing = frozenset(rows[n].tag for n in changing)
+        self._reach = sum(len(row.sent) for row in rows) + _SLACK
 
     def read(self, data: memoryview, shapes: Shapes) -> "Alike | None":
         """The data set that is laid out so; None for any other, and for one that no reader would take."""
         size, at = len(data), 0
+        sent_here = bytes(data[: self._reach])
         begins: list[int] = []
         found: dict[int, Element] = {}
         reader = Reader(data, self.bounds, shapes)
@@ -90,7 +93,9 @@ class Layout:
                 begins.append(at)
                 if sent:
                     stop = at + len(sent)
-                    if bytes(data[at:stop]) != sent:
+                    if stop > self._reach:  # values have grown since
+                        sent_here = bytes(data[:stop])
+                    if not sent_here.startswith(sent, at):
                         return None
                 else:
                     element = self._changing(data, at, tag, code)

@@ -9,14 +9,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import chain, compress
+from itertools import compress
 
 from scp import dictionary
 from scp.dataset import BOUNDS, HEADER, HEADER_SIZE, LONG_HEADER_SIZE, UNDEFINED, VRS, Reader, Span
 from scp.deidentify import needles
 from scp.deidentify.functions.original import Original
 from scp.deidentify.needles import LONG, SEPARATORS, Kind, Needle, Recent
-from scp.deidentify.sought import Roots, Sought, arrange, is_wide
+from scp.deidentify.sought import Sought, Text, arrange
 from scp.deidentify.step import Action, Step
 from scp.outcome import Failure, Outcome
 from scp.table import Element, Shapes
@@ -29,8 +29,6 @@ _LETTERS = frozenset(b"abcdefghijklmnopqrstuvwxyz")
 _ALPHANUMERIC = _LETTERS | frozenset(b"0123456789")
 _WITHIN_NUMBERS = b"\0 -/_"  # not what parts values, or makes fractions of them
 _WITHIN_WORDS = bytes(one for one in SEPARATORS if chr(one).isprintable() or chr(one) in "\0\t\n\f\r")
-_FEW = 8
-"""Needles in UTF-16 that are as quickly looked for as it is told that none of them is there."""
 _IS_NONE = bytes(one not in SEPARATORS for one in range(0x100))
 
 
@@ -61,20 +59,16 @@ class Guard:
 
     def hold(self, output: bytes, start: int, sought: Sequence[Sought]) -> None:
         """As `check`, against what was collected already. What is a date is none of the other things."""
-        lower = output.lower()
-        bare = lower.translate(None, SEPARATORS)
+        text = Text(output)
         self._recent.shapes = self._recent.shapes.kept()
         table = _Table(output, start, self._recent.shapes)
-        for dates, wide, written, loose in sought:
-            there = [_there(dates, bare), _there(written, lower)]
-            if len(wide) < _FEW or is_wide(lower):
-                there.append(_there(wide, lower))
-            for spelling, needle in chain.from_iterable(there):
-                if spelling in lower and (needle.kind is Kind.DATE or not _is_date(spelling, sought)):
-                    self._verify(spelling, needle, lower, table, _places(spelling, lower))
-            for spelling, needle in _there(loose, bare):
-                if spelling in bare and not _is_date(spelling, sought):
-                    self._verify(spelling, needle, lower, table, table.loose(spelling, lower, bare))
+        for each in sought:
+            for spelling, needle in text.written(each):
+                if needle.kind is Kind.DATE or not _is_date(spelling, sought):
+                    self._verify(spelling, needle, text.lower, table, _places(spelling, text.lower))
+            for spelling, needle in text.loose(each):
+                if not _is_date(spelling, sought):
+                    self._verify(spelling, needle, text.lower, table, table.loose(spelling, text))
 
     def _verify(
         self, spelling: bytes, needle: Needle, lower: bytes, table: "_Table", places: Iterator[tuple[int, int]]
@@ -104,11 +98,6 @@ def guard(decisions: Mapping[int, Step], added: Mapping[int, Step], unguarded: A
     dates = {tag for tag, step in written.items() if step.vrs[0] in _DATES}
     kinds = {tag: kind for tag, kind in needles.identifying(decisions).items() if tag not in unguarded}
     return Guard(kinds, frozenset(constants), frozenset(dates))
-
-
-def _there(roots: Roots, text: bytes) -> list[tuple[bytes, Needle]]:
-    """Those that could be in the text."""
-    return [one for root, those in roots.items() if root in text for one in those]
 
 
 def _is_date(spelling: bytes, sought: Sequence[Sought]) -> bool:
@@ -156,12 +145,12 @@ class _Table:
         """Where each byte stands that is no separator."""
         return array("Q", compress(range(len(self._output)), self._output.translate(_IS_NONE)))
 
-    def loose(self, spelling: bytes, lower: bytes, bare: bytes) -> Iterator[tuple[int, int]]:
+    def loose(self, spelling: bytes, text: Text) -> Iterator[tuple[int, int]]:
         """Where it stands in one value, whatever a writer may put between letters, or (less) between digits."""
-        for first, behind in _places(spelling, bare):
+        for first, behind in _places(spelling, text.bare):
             at, stop = self._kept[first], self._kept[behind - 1] + 1
             within = _WITHIN_NUMBERS if spelling.isdigit() else _WITHIN_WORDS
-            if lower[at:stop].translate(None, within) != spelling:
+            if text.lower[at:stop].translate(None, within) != spelling:
                 continue
             element = self.element(at)
             if element is None or element.value <= at < stop <= element.end:

@@ -120,8 +120,7 @@ def spelled(
 ) -> Needles:
     """Every spelling of these values of the instance, each with its attribute's tag."""
     dataset = original.dataset
-    make = b"\\".join(dataset.value(tag) for tag in MAKE).lower()
-    makes = make, make.translate(None, SEPARATORS)
+    makes: tuple[bytes, bytes] | None = None
     characters = dataset.value(charset.TAG)
     known = recent.spellings if recent and recent.charset == characters else {}
     found: Needles = {}
@@ -135,8 +134,11 @@ def spelled(
         if spellings is None:
             spellings = tuple(_spellings(*key, original))
         seen[key] = spellings
+        if tag in _STATIONS and makes is None:
+            make = b"\\".join(dataset.value(one) for one in MAKE).lower()
+            makes = make, make.translate(None, SEPARATORS)
         for written, loose in spellings:
-            if tag in _STATIONS and written in makes[loose]:
+            if makes and tag in _STATIONS and written in makes[loose]:
                 continue
             before = found.get((written, kind))
             if before is None or (loose and not before.loose):  # it finds all of it

@@ -1,7 +1,7 @@
 """The values that attributes were sent with, wherever they stand: at all depths, and in sequences sent as UN."""
 
 from collections.abc import Container, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from scp.bounds import Excess
 from scp.dataset import BOUNDS, DataSet, Reader, Span
@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 _ITEM = b"\xfe\xff\x00\xe0"
 Place = tuple[int, int, int]
 """A tag, and where its value starts and ends."""
+
+
+class Chosen(NamedTuple):
+    """What of all items of one layout these attributes are; a layout remembers the last ones that were asked for."""
+
+    tags: Container[int]
+    places: tuple[Place, ...]
 
 
 def values(dataset: DataSet, tags: Container[int]) -> Iterator[tuple[int, bytes]]:
@@ -46,22 +53,26 @@ def values(dataset: DataSet, tags: Container[int]) -> Iterator[tuple[int, bytes]
 def _places(dataset: DataSet, tags: Container[int]) -> Iterator[Place]:
     """Where these attributes stand, and what was sent as UN; a layout says it for all its items."""
     tables = [dataset.elements]
-    alike: dict[Shape, list[Element]] = {}
     for held in dataset.nested.values():
         for item in held.items:
             if (shape := item.shape) is None:
                 tables.append(item.elements)
                 continue
-            chosen = alike.get(shape)
-            if chosen is None:
-                chosen = alike[shape] = [one for one in shape.everywhere if one[0] in tags or _is_unread(one)]
+            chosen = shape.written.get(Chosen)
+            if not isinstance(chosen, Chosen) or chosen.tags is not tags:
+                chosen = shape.written[Chosen] = Chosen(tags, _chosen(shape, tags))
             begin = item.start
-            for tag, _, _, value, end, _ in chosen:
+            for tag, value, end in chosen.places:
                 yield tag, begin + value, begin + end
     for elements in tables:
         for element in elements:
             if element[0] in tags or (element[1] == "UN" and _is_unread(element)):
                 yield element[0], element[3], element[4]
+
+
+def _chosen(shape: "Shape", tags: Container[int]) -> tuple[Place, ...]:
+    """The same of one item, from its start."""
+    return tuple((one[0], one[3], one[4]) for one in shape.everywhere if one[0] in tags or _is_unread(one))
 
 
 def _is_unread(element: "Element") -> bool:

@@ -18,6 +18,7 @@ from scp.deidentify.functions.original import Original
 from scp.deidentify.guard import Guard
 from scp.deidentify.needles import MAKE
 from scp.deidentify.policy import SHOWING, PixelPolicy
+from scp.deidentify.proved import Proved
 from scp.deidentify.sent import values
 from scp.deidentify.sought import Sought
 from scp.deidentify.splice import Parts, Splice, Tables
@@ -70,7 +71,7 @@ class Common:
     pieces: tuple[Piece, ...]
     looks: bool
     """Whether the pixel policy looks at what changes."""
-    sought: Sought | None
+    proved: Proved | None
     """What the guard looks for because of what does not change; None where it has to look through all of it."""
     uids: Mapping[str, str]
     """What UIDs have become."""
@@ -82,6 +83,7 @@ class Known:
     def __init__(self, common: Common, dataset: Alike) -> None:
         self._common = common
         self._dataset = dataset
+        self._regions: list[tuple[int, int]] = []
 
     def original(self) -> Original:
         """What functions may look at."""
@@ -102,30 +104,39 @@ class Known:
         splice = Splice(tables, original)
         data, find, anew = dataset.data, dataset.find, dataset.met.anew
         out: list[Part] = []
+        size, regions = 0, self._regions
         for always, tag, step, added in self._common.pieces:
             if always:
                 out.append(always)
-            elif added and step:
-                out += splice.added(tag, step)
+                size += len(always)
+                continue
+            made: list[Part] = []
+            if added and step:
+                made = splice.added(tag, step)
             elif element := find(tag):
                 if step is None:
-                    out.append(data[element.start : element.stop])
+                    made = [data[element.start : element.stop]]
                 else:
-                    out += splice.written(element, step, (), anew if tag in changing else dataset)
+                    made = splice.written(element, step, (), anew if tag in changing else dataset)
+            out += made
+            begin, size = size, size + sum(map(len, made))
+            regions.append((begin, size))
         if not (tail := dataset.met.tail):
             return Parts(out, [], [])
         rest = DataSet(data, explicit=True, elements=tail, nested=anew.nested)
         front, pixels, behind = Splice(tables, original, rest).parts(range(tail[0].tag, _LAST))
+        regions.append((size, size + sum(map(len, front))))
         return Parts(out + front, pixels, behind)
 
     def hold(self, output: bytes, start: int, original: Original) -> None:
         """As `Guard.check`, and it raises the same."""
-        guard, sought = self._common.work.guard, self._common.sought
-        if sought is None:
+        guard, proved = self._common.work.guard, self._common.proved
+        if proved is None:
             guard.check(output, start, original)
         elif output:
             changing = guard.sought(original, values(self._dataset.met.anew, guard.kinds))
-            guard.hold(output, start, (sought, changing))
+            if not start or not proved.is_free(guard, output, start, self._regions, changing):
+                guard.hold(output, start, (proved.sought, changing))
 
 
 class Series(threading.local):
@@ -191,7 +202,9 @@ class _Making:
         looks = bool((watched.asked - SHOWING) & self._open) or self._asks_for_pixels()
         original = Original(watched, self._met.subject, work.protocols)
         pieces = tuple(_merged(self._pieces(original)))
-        return Common(work, self._met, pieces, looks, self._sought(), original.uids)
+        sought = self._sought()
+        proved = Proved((piece.always for piece in pieces if piece.always), sought) if sought else None
+        return Common(work, self._met, pieces, looks, proved, original.uids)
 
     def _decides(self, tag: int) -> bool:
         """Whether what stands there decides what becomes of others, beyond what functions ask for."""

@@ -21,6 +21,7 @@ from scp.deidentify.recipe import read as read_recipe
 from scp.deidentify.sent import values
 from scp.instance import Subject
 from scp.outcome import Failure, Outcome
+from scp.table import Shapes
 
 ORIGINAL = explicit(0x00080008, "CS", "ORIGINAL\\PRIMARY\\M")
 SUBJECT = Subject("Pq7kLm20Xy", "4820117365", b"\x07" * 32)
@@ -240,3 +241,14 @@ def test_the_recipes_that_come_with_the_node_hold_what_they_wrote_themselves() -
     plan = compile_plan(load("research-mri"), Policy({}))
     made = plan.apply(instance(image(explicit(NAME, "PN", "Muster^Hans"))), SUBJECT)
     assert b"Muster" not in b"".join(made.parts)
+
+
+def test_a_layout_of_items_tells_each_who_asks_what_that_one_asks_for() -> None:
+    """The same items, asked for other attributes: by two recipes, say, of which one was put in the other's place."""
+    item = explicit(0x00080022, "DA", "20240517") + explicit(0x00081155, "UI", "1.2.3")
+    shapes = Shapes(BOUNDS.values)
+    data = image(sequence(0x00081140, *[item] * 4))
+    dataset = read(data, explicit=True, shapes=shapes)
+    dates, uids = frozenset({0x00080022}), frozenset({0x00081155})
+    for tags, value in ((dates, b"20240517"), (uids, b"1.2.3 "), (dates, b"20240517")):
+        assert [*values(dataset, tags)] == [(*tags, value)] * 4

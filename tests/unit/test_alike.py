@@ -54,6 +54,21 @@ def test_the_third_of_a_series_is_read_by_what_it_has_in_common(number: int) -> 
     same(found, expected)
 
 
+def test_one_whose_values_have_grown_is_known_all_the_same() -> None:
+    """What is compared is copied at once, as far as a header of this layout reaches; this one reaches further."""
+    neighbours = warm(explicit(COMMENTS, "LT", "first"))
+    for size in (3, 40):
+        same(*both(neighbours, one(3, explicit(COMMENTS, "LT", "x" * size))))
+    behind = explicit(0x00280030, "DS", "1\\1")
+    neighbours = warm(explicit(NUMBER + 0x100, "DS", "1"), behind)
+    for size in (2, 200, 4000, 2):
+        found, expected = both(neighbours, one(5, explicit(NUMBER + 0x100, "DS", "1" * size), behind))
+        same(found, expected)
+    assert isinstance(found, Alike)
+    broken = one(5, explicit(NUMBER + 0x100, "DS", "1" * 4000), behind).replace(behind, behind[:-2] + b"7 ")
+    same(*both(neighbours, broken))
+
+
 def test_what_changes_once_in_a_while_becomes_one_of_those_that_change() -> None:
     neighbours = warm(explicit(COMMENTS, "LT", "first"))
     for comment in ("second", "third one"):

@@ -8,13 +8,14 @@ from scp.deidentify.functions.original import VALUES, Function, Original
 # PS3.5 6.2: DA, DA as ACR-NEMA wrote it, and DT down to at least the day
 _DATE = re.compile(r"(\d{4})(\.?)(\d{2})\2(\d{2})", re.ASCII)
 _DATE_TIME = re.compile(r"(\d{4})()(\d{2})(\d{2})\d{2}(?:\d{2}(?:\d{2}(?:\.\d{1,6})?)?)?(?:[+-]\d{4})?", re.ASCII)
+_LONGEST_DATE = len("1993.08.22")
 SCAN_DATES = (0x00080022, 0x00080021, 0x00080020, 0x00080023, 0x0008002A)
 """AcquisitionDate, SeriesDate, StudyDate, ContentDate, AcquisitionDateTime."""
 
 
 def parse(value: str) -> date | None:
     """The day of a DA or DT value; None where it is no day of the calendar."""
-    match = _DATE.fullmatch(value) or _DATE_TIME.fullmatch(value)
+    match = (len(value) <= _LONGEST_DATE and _DATE.fullmatch(value)) or _DATE_TIME.fullmatch(value)
     if not match:
         return None
     try:
@@ -25,7 +26,7 @@ def parse(value: str) -> date | None:
 
 def date_month(value: str, _original: Original) -> str:
     """Each date becomes the first of its month, a date and time too."""
-    return VALUES.join(_month(one) for one in value.split(VALUES))
+    return VALUES.join(map(_month, value.split(VALUES))) if VALUES in value else _month(value)
 
 
 def date_year(value: str, _original: Original) -> str:
