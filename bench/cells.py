@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import processes, senders
-from bench.receivers import RECEIVERS, Receiver, running
+from bench.receivers import BARE, RECEIVERS, Receiver, running
 
 STALLING = frozenset(("dcmtk", "dcmtk-tuned", "dcmtk-bit", "orthanc", "orthanc-tuned"))
 TUNED = ("cloakroom", "unsynced", "dcmtk-tuned", "dcmtk-bit", "orthanc-tuned", "pynetdicom")
+PROMISE = tuple(receiver.name for receiver in BARE)  # which serve one association at a time
 ALL = tuple(receiver.name for receiver in RECEIVERS)
 SECONDS = 3.0  # the longest that the bench's own sender sends; what was acknowledged by then is the rate
 
@@ -28,13 +29,13 @@ class Cell:
 
 
 CELLS = (
-    Cell("mr-1", "MR, raw sender, 1 association", "mr", "raw", 1),
+    Cell("mr-1", "MR, raw sender, 1 association", "mr", "raw", 1, ALL + PROMISE),
     Cell("mr-4", "MR, raw sender, 4 associations", "mr", "raw", 4),
     Cell("mr-8", "MR, raw sender, 8 associations", "mr", "raw", 8),
-    Cell("ct-1", "CT, raw sender, 1 association", "ct", "raw", 1, TUNED),
+    Cell("ct-1", "CT, raw sender, 1 association", "ct", "raw", 1, TUNED + PROMISE),
     Cell("ct-4", "CT, raw sender, 4 associations", "ct", "raw", 4, TUNED),
     Cell("ct-8", "CT, raw sender, 8 associations", "ct", "raw", 8, TUNED),
-    Cell("tiny-1", "tiny, raw sender, 1 association", "tiny", "raw", 1, TUNED),
+    Cell("tiny-1", "tiny, raw sender, 1 association", "tiny", "raw", 1, TUNED + PROMISE),
     Cell("tiny-4", "tiny, raw sender, 4 associations", "tiny", "raw", 4, TUNED),
     Cell("tiny-8", "tiny, raw sender, 8 associations", "tiny", "raw", 8, TUNED),
     Cell("multiframe-1", "multi-frame of 105 MB, raw sender, 1 association", "multiframe", "raw", 1, TUNED),
@@ -45,7 +46,7 @@ CELLS = (
     Cell("nodelay-1", "MR, storescu with TCP_NODELAY=1, 1 association", "mr", "nodelay", 1, TUNED, count=1_000),
     Cell("nodelay-4", "MR, storescu with TCP_NODELAY=1, 4 associations", "mr", "nodelay", 4, TUNED, count=2_000),
     Cell("nodelay-8", "MR, storescu with TCP_NODELAY=1, 8 associations", "mr", "nodelay", 8, TUNED, count=2_000),
-    Cell("each-1", "one tiny instance an association, 1 sender", "tiny", "each", 1, TUNED),
+    Cell("each-1", "one tiny instance an association, 1 sender", "tiny", "each", 1, TUNED + PROMISE),
     Cell("each-4", "one tiny instance an association, 4 senders", "tiny", "each", 4, TUNED),
 )
 

@@ -139,6 +139,10 @@ def _pynetdicom(folder: Path, port: int, _associations: int) -> list[str]:
     return [sys.executable, "-m", "pynetdicom", "storescp", str(port), "-od", str(folder / "received")]
 
 
+def _promise(how: str) -> Command:
+    return lambda folder, port, _associations: [sys.executable, "-m", "bench.promise", str(port), str(folder), how]
+
+
 CLOAKROOM = Receiver("cloakroom", "Cloakroom", _cloakroom("scp.cli"), keeps="file, folder and index row")
 RECEIVERS = (
     CLOAKROOM,
@@ -150,4 +154,8 @@ RECEIVERS = (
     Receiver("orthanc-tuned", "Orthanc, tuned", _orthanc(MaximumPduLength=wire.MAX_PDU), NODELAY, "file's data"),
     Receiver("pynetdicom", "pynetdicom storescp", _pynetdicom),
 )
-BY_NAME = {receiver.name: receiver for receiver in RECEIVERS}
+BARE = (  # no receivers that anybody could use
+    Receiver("promise", "the bare promise", _promise("synced")),
+    Receiver("promise-unsynced", "the bare promise, fsync off", _promise("unsynced")),
+)
+BY_NAME = {receiver.name: receiver for receiver in RECEIVERS + BARE}

@@ -1,6 +1,6 @@
 """docs/performance.md and its plot, from the figures of one run."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure as Canvas
@@ -8,12 +8,13 @@ from matplotlib.figure import Figure as Canvas
 from bench.cells import CELLS
 from bench.hostile import Verdict
 from bench.kept import Kept
-from bench.receivers import BY_NAME, RECEIVERS
+from bench.receivers import BARE, RECEIVERS
 from bench.targets import TARGETS, Medians
 
 PLOTTED = ("mr-1", "mr-8", "stock-1", "stock-4", "each-4")
 COLOURS = ("#1b7837", "#7fbf7b", "#c7c7c7", "#8c8c8c", "#5a5a5a", "#c6dbef", "#6baed6", "#fdae6b")
 
+_BESIDE = ((BARE[0].name, ("orthanc-tuned", "dcmtk-tuned")), (BARE[1].name, ("dcmtk-tuned",)))
 NOTES = Path(__file__).parent / "notes.md"  # what a person says of the figures; it outlives a run
 HEAD = """# Performance
 
@@ -49,6 +50,13 @@ do better.
 """
 
 
+PROMISE = """No node: it takes the bytes of each instance on one association, looks at nothing, writes and syncs a file
+and its folder, commits one row, and answers (`bench/promise.py`). Instances a second, in brackets CPU milliseconds for
+one; then both as shares of the peer's. Hardly any of it is Python's, nearly all the operating system's: where a target
+is near these shares, nothing is left for what a node does beside that, whatever it is written in.
+"""
+
+
 def write(folder: Path, kept: Kept, rounds: int, *, quick: bool) -> None:
     """Write performance.md and performance.png into `folder`."""
     medians = kept.medians
@@ -66,6 +74,7 @@ def write(folder: Path, kept: Kept, rounds: int, *, quick: bool) -> None:
         "Instances a second; in brackets the receiver's CPU milliseconds for one.\n",
         _table(("Run", *(receiver.title for receiver in RECEIVERS)), _rates(medians)),
         _table(("Receiver", "Durable when it answers success"), [(each.title, each.keeps) for each in RECEIVERS]),
+        _promise(kept.medians),
         "## Memory\n",
         "MiB by which the receiver's largest process grew above idle.\n",
         _table(("Run", *(receiver.title for receiver in RECEIVERS)), _memories(medians)),
@@ -120,7 +129,7 @@ def _rates(medians: Medians) -> list[tuple[str, ...]]:
                 f"{_short(medians[cell.name, name, 'rate'])} ({medians[cell.name, name, 'cpu']:.2f})"
                 if (cell.name, name, "rate") in medians
                 else ""
-                for name in BY_NAME
+                for name in (receiver.name for receiver in RECEIVERS)
             ),
         )
         for cell in CELLS
@@ -128,11 +137,30 @@ def _rates(medians: Medians) -> list[tuple[str, ...]]:
     ]
 
 
+def _promise(medians: Medians) -> str:
+    """What is left of a ratio when a node does nothing but what it promises."""
+    rows = [
+        (cell.title, *(text for bare, peers in _BESIDE for text in _share(medians, cell.name, bare, peers)))
+        for cell in CELLS
+        if (cell.name, BARE[0].name, "rate") in medians
+    ]
+    heads = ("Run", "the bare promise", "to Orthanc tuned", "to DCMTK tuned", "fsync off", "to DCMTK tuned")
+    return "\n".join(("## The bare promise\n", PROMISE, _table(heads, rows))) if rows else ""
+
+
+def _share(medians: Medians, cell: str, bare: str, peers: Sequence[str]) -> Iterator[str]:
+    rate, cpu = (medians.get((cell, bare, measure), 0.0) for measure in ("rate", "cpu"))
+    yield f"{_short(rate)} ({cpu:.2f})"
+    for peer in peers:
+        others = [medians.get((cell, peer, measure), 0.0) for measure in ("rate", "cpu")]
+        yield f"{rate / others[0]:.2f} ({cpu / others[1]:.2f})" if all(others) else ""
+
+
 def _memories(medians: Medians) -> list[tuple[str, ...]]:
     return [
         (
             cell.title,
-            *(_memory(medians.get((cell.name, name, "memory"))) for name in BY_NAME),
+            *(_memory(medians.get((cell.name, receiver.name, "memory"))) for receiver in RECEIVERS),
         )
         for cell in CELLS
         if cell.name in {"mr-1", "mr-8", "multiframe-1"} and (cell.name, "cloakroom", "rate") in medians

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,6 +53,7 @@ TAGS: Mapping[str, int] = {attribute.keyword: tag for tag, attribute in ATTRIBUT
 _REPEATERS = _repeaters()
 REPEATED: Mapping[str, int] = {repeated.keyword: tag for _, tag, repeated in _REPEATERS if repeated.keyword}
 """The keywords of repeating groups, each with its tag in the first of them."""
+_MOST_BITS = 8
 _VRS: Mapping[int, str] = {tag: " or ".join(attribute.vrs) for tag, attribute in ATTRIBUTES.items()}
 
 
@@ -64,6 +65,33 @@ def find(tag: int) -> Attribute | None:
         if tag & mask == masked:
             return repeated._replace(tag=tag)
     return None
+
+
+def repeated(keyword: str) -> tuple[Attribute, ...]:
+    """All attributes that share this keyword of a repeating group (PS3.5 7.6), in order; of groups those even.
+
+    Empty where there is no such keyword, or where it stands for thousands.
+    """
+    for mask, masked, attribute in _REPEATERS:
+        if attribute.keyword == keyword and (~mask & 0xFFFFFFFF).bit_count() <= _MOST_BITS:
+            return tuple(attribute._replace(tag=tag) for tag in _filled(mask, masked) if not _is_other(tag))
+    return ()
+
+
+def _filled(mask: int, masked: int) -> Iterator[int]:
+    """The tags that are like `masked` where the mask says so, in order."""
+    free = ~mask & 0xFFFFFFFF
+    bits = 0
+    while True:
+        yield masked | bits
+        bits = (bits - free) & free  # the next number that has bits in these places only
+        if not bits:
+            return
+
+
+def _is_other(tag: int) -> bool:
+    """Whether it is private, or an attribute of its own, as PixelData is among 7Fxx."""
+    return bool(tag >> 16 & 1) or tag in ATTRIBUTES
 
 
 def spellings(attribute: Attribute) -> tuple[str, ...]:

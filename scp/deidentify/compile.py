@@ -2,9 +2,10 @@
 
 deid's precedence, as its users know it: what any KEEP names is left alone by all others but ADD; REMOVE leaves alone
 what a REPLACE or JITTER names; of REPLACE, JITTER and BLANK the last wins. One rule of ours comes on top: among these
-a line that names an attribute is stronger than one with an expression, and that is stronger than ALL, so that BLANK
-can name an exception from REMOVE ALL. What no line names is kept only where the dictionary knows it; private
-attributes leave only by a KEEP line of their own.
+a line that names an attribute is stronger than one with an expression. Whatever their verbs, any line is stronger than
+one for ALL, so that BLANK can name an exception from REMOVE ALL and REMOVE one from KEEP ALL, and a line with the tag
+of one group is stronger than one with the keyword of all groups that repeat it. What no line names is kept only where
+the dictionary knows it; private attributes leave only by a KEEP line of their own.
 """
 
 import hashlib
@@ -18,13 +19,13 @@ from scp.deidentify import consistency, coverage
 from scp.deidentify import policy as pixel_policy
 from scp.deidentify.cleaning import cleaning
 from scp.deidentify.consistency import applied
-from scp.deidentify.fields import NEVER, Inside, Matching, Named, Private
+from scp.deidentify.fields import NEVER, Field, Inside, Matching, Named, Private, Repeated
 from scp.deidentify.fields import attribute as attribute_of
 from scp.deidentify.functions import Made
 from scp.deidentify.functions.description import is_writable
 from scp.deidentify.functions.original import Original
 from scp.deidentify.groups import Searched
-from scp.deidentify.places import Place, places
+from scp.deidentify.places import General, Place, places
 from scp.deidentify.plan import Plan
 from scp.deidentify.profile import CLEAN_PIXELS_CODE
 from scp.deidentify.recipe import Recipe, RecipeError, Rule
@@ -32,6 +33,7 @@ from scp.deidentify.search import Search
 from scp.deidentify.step import Action, Step, keep
 from scp.deidentify.values import TEXT_VRS, Context
 from scp.dictionary import Attribute
+from scp.pixels import PIXELS
 
 _SAMPLE = dictionary.ATTRIBUTES[0x00100010]
 _VALUELESS: Mapping[str, Action] = {"BLANK": Action.BLANK, "REMOVE": Action.REMOVE}
@@ -57,30 +59,39 @@ def compile(recipe: Recipe, policy: Policy) -> Plan:  # noqa: A001  there is no 
     """The plan that executes a recipe. Raises RecipeError at a line that contradicts, repeats or never applies."""
     consistency.check_repeated(recipe)
     compiler = _Compiler(recipe, Context(policy.variables, applied(recipe)))
-    named = [rule.attributes.attribute for rule in recipe.rules if isinstance(rule.attributes, Named)]
+    named = [attribute for rule in recipe.rules for attribute in _named(rule.attributes)]
     attributes = {attribute.tag: attribute for attribute in (*dictionary.ATTRIBUTES.values(), *named)}
     decided = {tag: compiler.decide(attribute) for tag, attribute in attributes.items() if tag >> 16 not in NEVER}
-    added = compiler.added()
+    added, private = compiler.added(), compiler.private()
     plan = Plan(
         recipe=recipe,
         digest=_digest(recipe, policy),
         protocols=dict(policy.protocols),
         excluded=compiler.excluded,
         decisions=decided,
-        private=compiler.private(),
+        private=private,
         added=added,
         searches=compiler.searches(),
         unguarded=_unguarded(recipe),
         pixels=pixel_policy.of(recipe),
         added_blanked=_added_blanked(recipe, policy),
         cleaning=cleaning(applied(recipe)),
-        places=places(compiler.places(), decided, added),
+        places=places(compiler.places(), General(decided, private, added)),
     )
     consistency.check_reached(recipe, compiler.reached)
     consistency.check_identifiers(recipe, plan)
     consistency.check_cleaned(recipe, plan)
     coverage.check(plan)
     return plan
+
+
+def _named(field: Field | Searched) -> tuple[Attribute, ...]:
+    """The public attributes that a field of a line names by themselves, also those that no dictionary knows."""
+    if isinstance(field, Named):
+        return (field.attribute,)
+    if isinstance(field, Repeated):
+        return field.attributes
+    return field.named if isinstance(field, Matching) else ()
 
 
 def _added_blanked(recipe: Recipe, policy: Policy) -> dict[int, Step]:
@@ -109,10 +120,12 @@ class _Compiler:
         self._named: dict[int, list[Rule]] = {}
         self._matching: list[tuple[Callable[[Attribute], bool], Rule]] = []
         for rule in recipe.rules:
-            if isinstance(rule.attributes, Named) and rule.verb != "ADD":
-                self._named.setdefault(rule.attributes.attribute.tag, []).append(rule)
-            elif isinstance(rule.attributes, Matching):
-                self._matching.append((rule.attributes.matches, rule))
+            if isinstance(rule.attributes, Matching):
+                stays = rule.attributes.everything and rule.verb != "REMOVE"
+                self._matching.append((_is_listed if stays else rule.attributes.matches, rule))
+            elif rule.verb != "ADD":
+                for attribute in _named(rule.attributes):
+                    self._named.setdefault(attribute.tag, []).append(rule)
 
     def decide(self, attribute: Attribute) -> Step:
         """What becomes of a public attribute wherever it stands."""
@@ -128,17 +141,21 @@ class _Compiler:
         """What becomes of a public attribute by this line."""
         if rule is None or rule.verb == "KEEP":
             return self._kept(attribute, rule)
+        if rule.verb == "BLANK" and _is_everything(rule) and self._is_never_empty(attribute):
+            return Step(Action.REMOVE, attribute.vrs, rule)
         if rule.verb in _VALUELESS:
             return Step(_VALUELESS[rule.verb], attribute.vrs, rule)
         return self._written(Action.ADD if rule.verb == "ADD" else Action.REPLACE, attribute, rule)
+
+    def _is_never_empty(self, attribute: Attribute) -> bool:
+        """Whether `BLANK ALL` takes it away: there are no empty frames (PS3.5 A.4), and what has no VR that leaves."""
+        return attribute.tag in PIXELS or self.excluded.issuperset(attribute.vrs)
 
     def private(self) -> dict[tuple[int, str, int], Step]:
         """The steps of private attributes, by group, creator and last two digits of the tag."""
         steps = {}
         for rule in self.recipe.rules:
             if isinstance(private := rule.attributes, Private):
-                if private.vr in self.excluded and rule.verb != "REMOVE":
-                    raise self._error(rule, f"its VR {private.vr} never leaves by exclude_vr; leave the line out")
                 steps[private.group, private.creator, private.element] = self._private(private, rule)
                 self.reached.add(rule)
         return steps
@@ -147,8 +164,7 @@ class _Compiler:
         """The steps of ADD by tag, in ascending order; a later recipe's line for the attribute takes its place."""
         steps: dict[int, Step] = {}
         for rule in self.recipe.rules:
-            if isinstance(rule.attributes, Named):
-                attribute = rule.attributes.attribute
+            for attribute in () if isinstance(rule.attributes, Matching) else _named(rule.attributes):
                 if rule.verb == "ADD":
                     steps[attribute.tag] = self._step(attribute, rule)
                     self.reached.add(rule)
@@ -160,8 +176,12 @@ class _Compiler:
         """The lines for single places inside of sequences."""
         found = []
         for rule in self.recipe.rules:
-            if isinstance(where := rule.attributes, Inside) and isinstance(named := attribute_of(where), Named):
-                found.append(Place(where, self._step(named.attribute, rule)))
+            if isinstance(where := rule.attributes, Inside):
+                named = attribute_of(where)
+                if isinstance(named, Private):
+                    found.append(Place(where, self._private(named, rule)))
+                elif isinstance(named, Named):
+                    found.append(Place(where, self._step(named.attribute, rule)))
                 self.reached.add(rule)
         return found
 
@@ -196,6 +216,8 @@ class _Compiler:
             raise RecipeError(rule.path, rule.line, str(error)) from None
 
     def _private(self, private: Private, rule: Rule) -> Step:
+        if private.vr in self.excluded and rule.verb != "REMOVE":
+            raise self._error(rule, f"its VR {private.vr} never leaves by exclude_vr; leave the line out")
         if rule.verb == "KEEP":
             return keep((private.vr,), rule, self.excluded)
         if rule.verb in _VALUELESS:
@@ -204,7 +226,7 @@ class _Compiler:
         return Step(Action.REPLACE, (private.vr,), rule, function=made.function, rewrite=made.rewrite)
 
     def _kept(self, attribute: Attribute, rule: Rule | None) -> Step:
-        named = rule is not None and isinstance(rule.attributes, Named | Inside)
+        named = rule is not None and isinstance(rule.attributes, Named | Repeated | Inside)
         if rule and named and not attribute.keyword:
             raise self._error(rule, "nobody knows what this tag holds, so it cannot be kept; leave the line out")
         if self.excluded.issuperset(attribute.vrs):
@@ -219,7 +241,9 @@ class _Compiler:
 
 def _strongest(rules: Sequence[Rule]) -> Rule:
     """The rule that decides where several match, by the precedence this module's docstring tells."""
-    by_strength = sorted(rules, key=_strength)
+    if len(rules) == 1:
+        return rules[0]
+    by_strength = sorted(_nearest(rules), key=_strength)
     for verbs in (frozenset({"KEEP"}), _SHIELDS):
         if any(rule.verb in verbs for rule in by_strength):
             allowed = verbs if "KEEP" in verbs else verbs | {"BLANK"}
@@ -227,11 +251,26 @@ def _strongest(rules: Sequence[Rule]) -> Rule:
     return by_strength[-1]
 
 
+def _nearest(rules: Sequence[Rule]) -> Sequence[Rule]:
+    """Without those to which others are the exception: ALL to any, the keyword of many groups to the tag of one."""
+    near = [rule for rule in rules if not _is_everything(rule)] or rules
+    if any(isinstance(rule.attributes, Named) for rule in near):
+        return [rule for rule in near if not isinstance(rule.attributes, Repeated)]
+    return near
+
+
 def _strength(rule: Rule) -> tuple[int, bool, int]:
-    nearness = 2
-    if isinstance(rule.attributes, Matching):
-        nearness = 0 if rule.attributes.everything else 1
+    nearness = 2 if isinstance(rule.attributes, Named) else 1 if isinstance(rule.attributes, Repeated) else 0
     return nearness, rule.verb == "REMOVE", rule.line
+
+
+def _is_everything(rule: Rule) -> bool:
+    return isinstance(rule.attributes, Matching) and rule.attributes.everything
+
+
+def _is_listed(attribute: Attribute) -> bool:
+    """What lets everything stay lets nothing stay that is in no dictionary, or in many groups."""
+    return attribute.tag in dictionary.ATTRIBUTES
 
 
 def _unguarded(recipe: Recipe) -> frozenset[int]:

@@ -15,14 +15,17 @@ _SOP_CLASS_UID, _SOP_INSTANCE_UID = 0x00080016, 0x00080018
 
 
 def check_repeated(recipe: Recipe) -> None:
-    """Raise RecipeError at a second line for a field or a directive, and at a line for everything but REMOVE."""
+    """Raise RecipeError at a second line for a field or a directive, and at one that writes a value to everything."""
     seen: dict[object, int] = {}
     for rule in recipe.rules:
         key: object = (rule.layer, rule.attributes)
         if isinstance(rule.attributes, Matching):
             key = (rule.layer, rule.verb, rule.name.lower())
-            if rule.attributes.everything and rule.verb != "REMOVE":
-                raise RecipeError(rule.path, rule.line, f"{rule.verb} ALL reaches further than anybody can have read")
+            if rule.attributes.everything:
+                key = (rule.layer, "ALL")
+                if rule.value:
+                    sentence = f"{rule.text}: no value fits every value representation; name what it is for"
+                    raise RecipeError(rule.path, rule.line, sentence)
         if first := seen.get(key):
             raise RecipeError(rule.path, rule.line, f"line {first} has a rule for this field already; leave one")
         seen[key] = rule.line

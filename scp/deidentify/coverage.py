@@ -6,7 +6,10 @@ from pathlib import Path
 
 from scp import dictionary
 from scp.deidentify import profile
+from scp.deidentify.fields import Inside, Named, Private
+from scp.deidentify.places import Place
 from scp.deidentify.plan import Plan
+from scp.deidentify.profile import Row
 from scp.deidentify.recipe import RecipeError, Rule
 from scp.deidentify.step import Action, Step
 
@@ -42,6 +45,7 @@ def check(plan: Plan) -> None:
 def _weak(plan: Plan) -> Iterator[tuple[str, str, Step]]:
     for row in profile.rows():
         if row.tag is None:
+            yield from _weak_groups(plan, row)
             continue
         for step in (plan.added.get(row.tag), plan.decisions.get(row.tag)):
             if step and is_weak(row.basic, step):
@@ -49,9 +53,36 @@ def _weak(plan: Plan) -> Iterator[tuple[str, str, Step]]:
         for place in plan.places.lines:
             if place.tag == row.tag and place.step.rule and is_weak(row.basic, place.step):
                 yield place.step.rule.name, row.basic, place.step
-    for (group, creator, element), step in plan.private.items():
-        if is_weak("X", step):
-            yield f'({group:04X},"{creator}",{element:02X})', "X", step
+    yield from _weak_private(plan)
+
+
+def _weak_private(plan: Plan) -> Iterator[tuple[str, str, Step]]:
+    """What stays of private attributes, wherever they stand and in single places."""
+    found = [(f'({group:04X},"{creator}",{element:02X})', step)
+             for (group, creator, element), step in plan.private.items()]  # fmt: skip
+    found += [(str(place.where), place.step) for place in plan.places.lines if isinstance(place.tag, Private)]
+    yield from ((name, "X", step) for name, step in found if is_weak("X", step))
+
+
+def _weak_groups(plan: Plan, row: Row) -> Iterator[tuple[str, str, Step]]:
+    """What stays of the attributes of repeating groups; a line that stands for all of them is named once."""
+    found = [(dictionary.write(tag), step) for tag, step in (*plan.added.items(), *plan.decisions.items())
+             if tag not in dictionary.ATTRIBUTES and row.covers(tag)]  # fmt: skip
+    found += [(str(place.where), place.step) for place in plan.places.lines if row.covers(_number(place))]
+    said: set[Rule] = set()
+    for name, step in found:
+        if not is_weak(row.basic, step) or (rule := step.rule) in said:
+            continue
+        if rule and not isinstance(rule.attributes, Named | Inside):
+            said.add(rule)
+            yield rule.name, row.basic, step
+        else:
+            yield name, row.basic, step
+
+
+def _number(place: Place) -> int:
+    """The tag of a public attribute in its place; 0 of a private one."""
+    return place.tag if isinstance(place.tag, int) else 0
 
 
 def is_weak(code: str, step: Step) -> bool:

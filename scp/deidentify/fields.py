@@ -16,6 +16,9 @@ _EXPANDER = re.compile(r"([A-Za-z]+):(.*)")
 _LOWERED_CLASS = re.compile(r"\\[A-Z]")
 _GROUP = re.compile(r"[0-9A-Fa-f]{1,4}")
 _INSIDE = "__"
+_BETWEEN = re.compile(r'__(?=(?:[^"]*"[^"]*")*[^"]*$)')
+_QUOTED = re.compile(r'"[^"]*"')
+_LAST_CREATOR = 0xFF
 _NUMBER = re.compile(r"\d{1,6}", re.ASCII)
 _VR_LENGTH = 2
 NEVER = frozenset({0x0000, 0x0002, 0x0004, 0xFFFC, 0xFFFE})
@@ -27,6 +30,13 @@ class Named:
     """One public attribute."""
 
     attribute: Attribute
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """One public attribute in all groups that repeat it (PS3.5 7.6)."""
+
+    attributes: tuple[Attribute, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +60,38 @@ class Private:
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """All attributes of the dictionary that an expression matches; `everything` also stands for those not in it."""
+    """All attributes of the dictionary that an expression matches; `everything` also stands for those not in it.
+
+    `named` are attributes that are not in it and that it names none the less: unknown ones, and those of repeating
+    groups.
+    """
 
     matches: Callable[[Attribute], bool]
     everything: bool = False
+    named: tuple[Attribute, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """One attribute in one place inside of sequences: their tags and its own, and the numbers of items or `EVERY`."""
+    """One attribute in one place inside of sequences: their tags and its own, and the numbers of items or `EVERY`.
 
-    tags: tuple[int, ...]
+    A private one is named by its creator, or by the number that it has in those items.
+    """
+
+    tags: "tuple[Tag, ...]"
     items: tuple[int, ...]
+
+    def __str__(self) -> str:
+        """As recipes write it."""
+        if EVERY in self.items:
+            return _INSIDE.join(map(_written, self.tags))
+        above = (f"{_number(tag)}{_INSIDE}{item}" for tag, item in zip(self.tags, self.items, strict=False))
+        return _INSIDE.join((*above, _number(self.tags[-1])))
 
 
 EVERY = -1
-Field = Named | Private | Matching | Inside
+Tag = int | Private
+Field = Named | Repeated | Private | Matching | Inside
 
 
 def parse(text: str) -> Field:
@@ -74,8 +100,9 @@ def parse(text: str) -> Field:
         return Matching(lambda _: True, everything=True)
     if private := _PRIVATE.fullmatch(text):
         return _private(private)
-    if _INSIDE in text and ":" not in text:
-        return _inside(text.split(_INSIDE))
+    unquoted = _QUOTED.sub("", text)
+    if _INSIDE in unquoted and ":" not in unquoted:
+        return _inside(_BETWEEN.split(text))
     if tag := _TAG.fullmatch(text):
         if text.startswith("(") != text.endswith(")"):
             raise ValueError(f"{text} is no tag; write (gggg,eeee)")
@@ -86,10 +113,14 @@ def parse(text: str) -> Field:
 
 
 def attribute(field: Field) -> Field:
-    """The attribute itself that stands in one place inside of sequences; any other field as it is."""
+    """The attribute itself that stands in one place inside of sequences, or in many groups; any other as it is."""
+    if isinstance(field, Repeated):
+        return Named(field.attributes[0])
     if not isinstance(field, Inside):
         return field
     tag = field.tags[-1]
+    if isinstance(tag, Private):
+        return tag
     return Named(dictionary.find(tag) or Attribute(tag, "", ("UN",)))
 
 
@@ -106,14 +137,29 @@ def _private(match: re.Match[str]) -> Private:
 
 
 def _inside(words: list[str]) -> Inside:
-    """As deid writes them: Sequence__Keyword for all items, (gggg,eeee)__0__(gggg,eeee) for one."""
+    """As deid writes them: Sequence__Keyword for all items, (gggg,eeee)__0__(gggg,eeee) for one.
+
+    What deid does not: a private one on the way may be named by its creator.
+    """
     numbers = words[1::2] if len(words) % 2 and all(map(_NUMBER.fullmatch, words[1::2])) else []
-    named = [parse(word) for word in (words[::2] if numbers else words)]
-    public = [one.attribute for one in named if isinstance(one, Named)]
-    if len(public) != len(named) or any(one.vrs != ("SQ",) for one in public[:-1]):
+    steps = [_step(word) for word in (words[::2] if numbers else words)]
+    tags = [tag for tag, _ in steps if tag]
+    if len(tags) != len(steps) or not all(is_way for _, is_way in steps[:-1]):
         raise ValueError(f"{_INSIDE.join(words)} is no way down to an attribute; write Sequence{_INSIDE}Keyword")
-    items = tuple(map(int, numbers)) or (EVERY,) * (len(public) - 1)
-    return Inside(tuple(one.tag for one in public), items)
+    return Inside(tuple(tags), tuple(map(int, numbers)) or (EVERY,) * (len(tags) - 1))
+
+
+def _step(word: str) -> tuple[Tag, bool]:
+    """What one word of a way names, 0 for what is no single attribute, and whether it may be a sequence."""
+    if (number := _TAG.fullmatch(word)) and int(number[1] or number[3], 16) & 1:
+        tag = int(number[1] or number[3], 16) << 16 | int(number[2] or number[4], 16)
+        if tag & 0xFFFF <= _LAST_CREATOR:
+            raise ValueError(f"{word} names a creator, which leaves with the last of its block; leave the line out")
+        return tag, True
+    named = parse(word)
+    if isinstance(named, Private):
+        return named, named.vr == "SQ"
+    return (named.attribute.tag, named.attribute.vrs == ("SQ",)) if isinstance(named, Named) else (0, False)
 
 
 def _tag(tag: int) -> Named:
@@ -125,10 +171,21 @@ def _tag(tag: int) -> Named:
     return Named(dictionary.find(tag) or Attribute(tag, "", ("UN",)))
 
 
-def _keyword(text: str) -> Named:
+def _written(tag: Tag) -> str:
+    known = None if isinstance(tag, Private) else dictionary.find(tag)
+    return known.keyword if known else _number(tag)
+
+
+def _number(tag: Tag) -> str:
+    return str(tag) if isinstance(tag, Private) else f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+
+
+def _keyword(text: str) -> Named | Repeated:
     if not _KEYWORD.fullmatch(text):
         raise ValueError(f"{text} is no keyword and no tag; write a keyword or (gggg,eeee)")
     tag = dictionary.TAGS.get(text)
+    if tag is None and (repeated := dictionary.repeated(text)):
+        return Repeated(repeated)
     if tag is None:
         alike = [keyword for keyword in dictionary.TAGS if keyword.lower() == text.lower()]
         hint = f"; did you mean {alike[0]}?" if alike else "; see PS3.6 for the keywords, or write its tag (gggg,eeee)"

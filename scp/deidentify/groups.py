@@ -4,8 +4,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from scp import dictionary
 from scp.deidentify import fields
-from scp.deidentify.fields import Field, Inside, Matching, Named, Private
+from scp.deidentify.fields import Field, Inside, Matching, Named, Private, Repeated
 from scp.dictionary import Attribute
 
 _OPTION = re.compile(r"""(by)=(["']?)([^"']+)\2|(minlength)=(\d{1,2})""", re.ASCII)
@@ -42,25 +43,25 @@ def needle(words: Sequence[str]) -> Needle:
     return Needle(attributes, said.get("by", " "), max(int(said.get("minlength", _LEAST)), _LEAST))
 
 
-def member(words: Sequence[str]) -> Named | Matching | Private:
+def member(words: Sequence[str]) -> Field:
     """One line of %fields. Raises ValueError with a sentence where it is not understood."""
     if words[0] != "FIELD" or len(words) != len(("FIELD", "f")):
         raise ValueError("a line of %fields is FIELD f")
-    field = fields.parse(words[1])
-    if isinstance(field, Inside):
-        raise ValueError(f"{words[1]} is one place, and groups hold attributes wherever they stand")  # noqa: TRY004  a text is wrong
-    return field
+    return fields.parse(words[1])
 
 
-def union(members: Sequence[Named | Matching | Private]) -> list[Matching | Private]:
-    """All public attributes that any member names, together, and each private one."""
-    private: list[Matching | Private] = [one for one in members if isinstance(one, Private)]
-    if len(private) == len(members):
-        return private
-    tags = frozenset(one.attribute.tag for one in members if isinstance(one, Named))
-    expressions = tuple(one.matches for one in members if isinstance(one, Matching))
+def union(members: Sequence[Field]) -> list[Field]:
+    """All public attributes that any member names, together, and each private one and each place by itself."""
+    single: list[Field] = [one for one in members if isinstance(one, Private | Inside)]
+    if len(single) == len(members):
+        return single
+    named = [one.attribute for one in members if isinstance(one, Named)]
+    named += [attribute for one in members if isinstance(one, Repeated) for attribute in one.attributes]
+    expressions = [one for one in members if isinstance(one, Matching)]
+    tags = frozenset(attribute.tag for attribute in named)
 
     def matches(attribute: Attribute) -> bool:
-        return attribute.tag in tags or any(expression(attribute) for expression in expressions)
+        return attribute.tag in tags or any(one.matches(attribute) for one in expressions)
 
-    return [Matching(matches), *private]
+    unlisted = tuple(attribute for attribute in named if attribute.tag not in dictionary.ATTRIBUTES)
+    return [Matching(matches, any(one.everything for one in expressions), unlisted), *single]

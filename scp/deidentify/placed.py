@@ -5,26 +5,31 @@ What stands beside a place, and below one that is kept, goes the way of all othe
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from scp.dataset import UNDEFINED, DataSet
+from scp.deidentify import blocks
 from scp.deidentify.fields import EVERY
 from scp.deidentify.functions.original import Original
-from scp.deidentify.places import Place, Places
+from scp.deidentify.places import Place, Places, by_tag
 from scp.deidentify.prune import Where
 from scp.deidentify.repeated import ITEM, ITEM_END, SEQUENCE_END, PrivateSteps, header
 from scp.deidentify.splice import Parts, Splice, Tables
-from scp.deidentify.step import Action, Step
+from scp.deidentify.step import Action, Step, keep
 from scp.deidentify.unknown import read_unknown
 from scp.instance import Part
 from scp.outcome import Failure
 from scp.pixels import PIXELS
-from scp.table import Element, Item, Nested
+from scp.table import Element, Item, Nested, find
 
 _PIXEL_REPRESENTATION = 0x00280103
 _FIRST_PIXELS = min(PIXELS)
+_CREATOR = keep(("LO",), None, frozenset())
+
+Lines = Mapping[int, Sequence[Place]]
+"""The lines that lead to a level, by the tag that each names there."""
 
 
 class Placed:
@@ -50,15 +55,15 @@ class Placed:
         """The new data set; as `Splice.parts`."""
         out = Parts([], [], [])
         elements, begin, low = self._dataset.elements, 0, tags.start
-        for tag in sorted({one.where.tags[0] for one in self._lines.lines}):
-            at = bisect_left(elements, (tag,))
-            if at < len(elements) and elements[at].tag == tag and tag not in self._tables.added:
-                self._run(out, elements[begin:at], range(low, tag))
-                here = [one for one in self._lines.lines if one.where.tags[0] == tag]
-                (out.front if tag < _FIRST_PIXELS else out.behind).extend(
-                    self._decided(tag, elements[at], here, self._dataset, ())
-                )
-                begin, low = at + 1, tag + 1
+        named = by_tag(self._lines.lines, 0, elements, self._dataset.data)
+        for here in _stretches(named):
+            at = bisect_left(elements, (here.start,))
+            stop = bisect_left(elements, (here.stop,), at)
+            if at < stop and here.start not in self._tables.added:
+                self._run(out, elements[begin:at], range(low, here.start))
+                made = self._stretch(here, named, elements[at:stop], self._dataset, ())
+                (out.front if here.start < _FIRST_PIXELS else out.behind).extend(made)
+                begin, low = stop, here.stop
         self._run(out, elements[begin:], range(low, tags.stop))
         return out
 
@@ -71,22 +76,48 @@ class Placed:
     def _level(self, lines: Sequence[Place], level: DataSet, way: Where) -> list[Part]:
         """One item in which something is decided by these lines."""
         out: list[Part] = []
-        begin, depth, elements = 0, len(way), level.elements
-        for tag in sorted({one.where.tags[depth] for one in lines}):
-            at = bisect_left(elements, (tag,))
-            found = at < len(elements) and elements[at].tag == tag
+        begin, elements = 0, level.elements
+        named = by_tag(lines, len(way), elements, level.data)
+        for here in _stretches(named):
+            at = bisect_left(elements, (here.start,))
+            stop = bisect_left(elements, (here.stop,), at)
             out += self._plain(elements[begin:at], level)
-            here = [one for one in lines if one.where.tags[depth] == tag]
-            out += self._decided(tag, elements[at] if found else None, here, level, way)
-            begin = at + found
+            out += self._stretch(here, named, elements[at:stop], level, way)
+            begin = stop
         return out + self._plain(elements[begin:], level)
 
-    def _decided(
-        self, tag: int, element: Element | None, lines: Sequence[Place], level: DataSet, way: Where
+    def _stretch(
+        self, here: range, named: Lines, elements: Sequence[Element], level: DataSet, way: Where
     ) -> list[Part]:
-        """An attribute that these lines name here, or that holds what they name."""
-        ending = [one for one in lines if len(one.where.tags) == len(way) + 1]
-        step = ending[-1].step if ending else self._tables.public.get(tag)
+        """One attribute that lines name at this level or that holds what they name, or the private group it is in."""
+        if lines := named.get(here.start):
+            tag = here.start
+            step = _ending(lines, way) or self._tables.public.get(tag)
+            return self._decided(step, (tag, elements[0] if elements else None), lines, level, way)
+        out: list[Part] = []
+        steps = self._private(elements, named, level, way)
+        for element in elements:
+            tag = element.tag
+            out += self._decided(steps.get(tag), (tag, element), named.get(tag, ()), level, way)
+        return out
+
+    def _private(self, elements: Sequence[Element], named: Lines, level: DataSet, way: Where) -> dict[int, Step]:
+        """What stays of a private group: creators with the elements that need them (PS3.5 7.8.1)."""
+        steps = self._tables.private.steps(tuple(elements), level.data)
+        owners = blocks.owners(elements, level.data)
+        of = {tag for tag, _ in owners.values()}
+        decided = {one.tag: _ending(named.get(one.tag, ()), way) or steps.get(one.tag) for one in elements}
+        stays = {
+            tag: step for tag, step in decided.items() if step and step.action is not Action.REMOVE and tag not in of
+        }
+        needed = {blocks.block(tag) for tag in stays}
+        return stays | {tag: _CREATOR for at, (tag, _) in owners.items() if at in needed}
+
+    def _decided(
+        self, step: Step | None, sent: tuple[int, Element | None], lines: Sequence[Place], level: DataSet, way: Where
+    ) -> list[Part]:
+        """What a step makes of an attribute that these lines name here, or that holds what they name."""
+        tag, element = sent
         if step is None or step.action is Action.REMOVE or (element is None and step.action is not Action.ADD):
             return []
         if element and step.action is Action.RECURSE and (held := _held(element, level)):
@@ -134,9 +165,22 @@ class Placed:
             private=PrivateSteps({}),
             added=here if added else {},
         )
-        asked = tuple(one for one in level.elements if one.tag in {tag, _PIXEL_REPRESENTATION})
+        asked = tuple(filter(None, (find(level.elements, one) for one in sorted({tag, _PIXEL_REPRESENTATION}))))
         front, pixels, behind = Splice(tables, self.original, _some(level, asked)).parts(range(tag, tag + 1))
         return [*front, *pixels, *behind]
+
+
+def _stretches(named: Iterable[int]) -> list[range]:
+    """Of these tags the public ones each, and of the private ones their groups: creators stand beside what they own."""
+    if len(one := tuple(named)) == 1 and not one[0] >> 16 & 1:
+        return [range(one[0], one[0] + 1)]
+    found = {range(tag >> 16 << 16, (tag >> 16) + 1 << 16) if tag >> 16 & 1 else range(tag, tag + 1) for tag in named}
+    return sorted(found, key=lambda one: one.start)
+
+
+def _ending(lines: Sequence[Place], way: Where) -> Step | None:
+    """What the strongest of the lines that end at this level says."""
+    return next((one.step for one in reversed(lines) if len(one.where.items) == len(way)), None)
 
 
 def _some(level: DataSet, elements: tuple[Element, ...]) -> DataSet:

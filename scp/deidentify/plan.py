@@ -9,17 +9,17 @@ from typing import NamedTuple
 
 from scp import dictionary
 from scp.dataset import DataSet
-from scp.deidentify import blank, encoding, fields, native, part10, search
+from scp.deidentify import blank, encoding, explain, native, part10, search
 from scp.deidentify.cleaning import Cleaning
 from scp.deidentify.decision import ACTION_OF, Decision
-from scp.deidentify.fields import Inside, Matching, Named, Private
+from scp.deidentify.fields import Named
 from scp.deidentify.functions.original import Original
 from scp.deidentify.functions.tokens import is_uid, uid
 from scp.deidentify.guard import Guard, guard
 from scp.deidentify.labels import Label
 from scp.deidentify.placed import Placed
 from scp.deidentify.places import Places
-from scp.deidentify.policy import SHOWING, PixelPolicy
+from scp.deidentify.policy import PixelPolicy
 from scp.deidentify.recipe import Recipe, Rule
 from scp.deidentify.repeated import PrivateSteps
 from scp.deidentify.search import Search
@@ -226,23 +226,7 @@ class Plan:
 
         Raises ValueError with a sentence where no attribute is named.
         """
-        named = fields.parse(tag_or_keyword)
-        if isinstance(named, Matching):
-            raise ValueError(f"{tag_or_keyword} is an expression; name one attribute")  # noqa: TRY004  a text is wrong
-        if isinstance(named, Inside):
-            place = self.places.at(named)
-            return (self._decision(tag_or_keyword, place.step if place else self.decisions.get(named.tags[-1])),)
-        if isinstance(named, Private):
-            step = self.private.get((named.group, named.creator, named.element))
-            return (self._decision(tag_or_keyword, step),)
-        tag = named.attribute.tag
-        step = self.decisions.get(tag)
-        name = dictionary.write(tag)
-        if tag in SHOWING:
-            return (self._decision(name, step), *self.images())
-        if added := self.added.get(tag):
-            return (self._decision(name, added), self._decision(f"{name} inside sequences", step), *self._places(tag))
-        return (self._decision(name, step), *self._places(tag))
+        return explain.explain(self, tag_or_keyword)
 
     def summary(self) -> tuple[Decision, ...]:
         """What each line of the recipe does, in its order."""
@@ -259,19 +243,6 @@ class Plan:
         path, line = (said.path, said.line) if said else (self.recipe.path, 0)
         text = f"ADD {said.name} {said.words[0]}" if said else ""
         yield Decision("images without a label", self.pixels.otherwise.value, path, line, text)
-
-    def _places(self, tag: int) -> Iterator[Decision]:
-        """What lines say of an attribute in single places."""
-        for one in self.places.lines:
-            if one.tag == tag and (rule := one.step.rule):
-                yield self._decision(rule.name, one.step)
-
-    def _decision(self, name: str, step: Step | None) -> Decision:
-        action = step.action.value if step else Action.REMOVE.value
-        rule = step.rule if step else None
-        if rule is None:
-            return Decision(name, action, self.recipe.path, 0, "")
-        return Decision(name, action, rule.path, rule.line, rule.text)
 
 
 def _written_as(arrival: Arrival) -> str:

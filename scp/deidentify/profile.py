@@ -95,6 +95,15 @@ class Row:
     basic: str
     options: Mapping[str, str]
 
+    def covers(self, tag: int) -> bool:
+        """Whether it is this attribute's row; that of all private ones is nobody's."""
+        digits = f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+        return tag == self.tag or (
+            self.tag is None
+            and len(digits) == len(self.pattern)
+            and all(own in {"x", digit} for own, digit in zip(self.pattern, digits, strict=True))
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class SafePrivate:

@@ -43,7 +43,7 @@ class Level:
     def items(self, tag: int) -> list["Level"]:
         """The items of the sequence with this tag, also of one that was sent as UN."""
         element = self.find(tag)
-        held, nested = _held(self, element) if element else (None, self.nested)
+        held, nested = _held(self, element, private=True) if element else (None, self.nested)
         return [Level(self.data, item.elements, nested, held.explicit) for item in held.items] if held else []
 
 
@@ -71,12 +71,14 @@ Judge = Callable[[Where, Level], Cuts | None]
 class Pruning:
     """What is looked at: items with one of the `tags` in them.
 
-    A sequence among `optional` that has lost all its items goes, another one stays empty.
+    A sequence among `optional` that has lost all its items goes, another one stays empty. Private elements sent as UN
+    are looked into only where `private` says so: hardly any of them is a sequence.
     """
 
     judge: Judge = field(repr=False)
     tags: frozenset[int]
     optional: frozenset[int]
+    private: bool = False
 
     def apply(self, dataset: DataSet, top: Cuts | None = None) -> DataSet:
         """The data set without what was taken out; itself where that is nothing. Raises Failure as the judge does.
@@ -133,7 +135,7 @@ class _Work:
             return [level.data[element.start : element.value], _BLANK * (element.end - element.value)]
         if cuts and cuts.replaced and (value := dict(cuts.replaced).get(element.tag)):
             return [level.data[element.start : element.value], value]
-        held, nested = _held(level, element)
+        held, nested = _held(level, element, private=self._pruning.private)
         return self._sequence(element, (held, nested), where) if held else None
 
     def _sequence(self, element: Element, inside: tuple[Nested, Table], where: Where) -> list[Part] | None:
@@ -189,11 +191,15 @@ def _after(data: memoryview, item: Item, at: int) -> int:
     return (item.elements[-1].stop if item.elements else at + ITEM.size) + ITEM.size
 
 
-def _held(level: Level, element: Element) -> tuple[Nested | None, Table]:
-    """What a sequence holds; one sent as UN of defined length is read only here, where it is a sequence by its tag."""
+def _held(level: Level, element: Element, *, private: bool) -> tuple[Nested | None, Table]:
+    """What a sequence holds; one sent as UN of defined length is read only here, where it is a sequence by its tag.
+
+    A `private` one is none by its tag, so it is read to see.
+    """
     if held := level.nested.get(element.start):
         return held, level.nested
-    if element.vr != "UN" or element.end != element.stop or dictionary.vr(element.tag) != "SQ":
+    may_hold = (private and element.tag >> 16 & 1) or dictionary.vr(element.tag) == "SQ"
+    if element.vr != "UN" or element.end != element.stop or not may_hold:
         return None, level.nested
     try:
         unknown = read_unknown(DataSet(level.data, explicit=False, elements=()), element)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from scp.deidentify import fields, groups, labels, values
-from scp.deidentify.fields import Field, Matching, Named, Private
+from scp.deidentify.fields import Field, Inside, Matching, Named, Private, Repeated
 from scp.deidentify.groups import Needle, Searched
 from scp.deidentify.labels import Label
 from scp.deidentify.rule import Directive, Recipe, RecipeError, Rule
@@ -41,7 +41,7 @@ class Reading:
     header: list[Line] = field(default_factory=list)
     directives: list[Directive] = field(default_factory=list)
     labels: list[Label] = field(default_factory=list)
-    members: dict[str, list[Named | Matching | Private]] = field(default_factory=dict)
+    members: dict[str, list[Field]] = field(default_factory=dict)
     needles: dict[str, list[Needle]] = field(default_factory=dict)
 
     def take(self, number: int, line: str) -> None:
@@ -110,16 +110,19 @@ class Reading:
             self.labels[-1] = replace(label, criteria=(*label.criteria, labels.criterion(line)))
 
     def _rules(self, line: int, words: list[str]) -> Iterator[Rule]:
-        """What a line says: one rule, or for a group one for its public and one for each of its private members."""
+        """What a line says: one rule, or for a group one for its attributes and for each private one and each place."""
         verb, name, *value = words
+        grouped = name.startswith("fields:")
+        if grouped and verb == "ADD":
+            raise ValueError("ADD writes one attribute; name it by keyword or tag")
         for named in self._named(name):
             _check_verb(verb, name, named, value)
-            rule = Rule(self.path, line, " ".join(words), verb, name, named)
-            if isinstance(named, Private):
-                made = values.rewrite(verb, " ".join(value), named) if value else None
-                yield replace(rule, name=str(named) if name.startswith("fields:") else name, value=made)
+            own = str(named) if grouped and isinstance(named, Private | Inside) else name
+            rule = Rule(self.path, line, " ".join(words), verb, own, named)
+            where = _ANYTHING if isinstance(named, Searched) else fields.attribute(named)
+            if isinstance(where, Private):
+                yield replace(rule, value=values.rewrite(verb, " ".join(value), where) if value else None)
             else:
-                where = _ANYTHING if isinstance(named, Searched) else fields.attribute(named)
                 yield replace(rule, value=values.parse(verb, " ".join(value), where) if value else None)
 
     def _named(self, name: str) -> Sequence[Field | Searched]:
@@ -177,12 +180,17 @@ def _action(line: str) -> list[str]:
 
 
 def _check_verb(verb: str, name: str, named: Field | Searched, value: list[str]) -> None:
-    if isinstance(named, Private) and verb == "ADD":
+    where = named if isinstance(named, Searched) else fields.attribute(named)
+    if isinstance(where, Named) and where.attribute.tag >> 16 & 1 and verb != "REMOVE":
+        number = f'({where.attribute.tag >> 16:04X},"CREATOR",{where.attribute.tag & 0xFF:02X})'
+        raise ValueError(f"{verb} needs to know whose private attribute it is; end with {number}")
+    if isinstance(where, Private) and verb == "ADD":
         raise ValueError("ADD is not for private attributes: whose block it would stand in is told by an element sent")
     if isinstance(named, Searched) and verb not in _SEARCH_VERBS:
         raise ValueError(f"{verb} is not for values that are looked for; they can be removed, blanked or replaced")
-    if isinstance(named, Matching) and verb == "ADD":
-        raise ValueError("ADD writes one attribute; name it by keyword or tag")
+    if isinstance(named, Matching | Repeated) and verb == "ADD":
+        wanted = "name it by keyword or tag" if isinstance(named, Matching) else "write the tag of its group"
+        raise ValueError(f"ADD writes one attribute; {wanted}")
     if verb not in _WITH_VALUE and value:
         raise ValueError(f"{verb} takes no value; leave out {' '.join(value)}")
     if verb in _WITH_VALUE and not value:

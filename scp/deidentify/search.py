@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 
 from scp import dictionary
 from scp.dataset import DataSet
-from scp.deidentify.fields import EVERY, Field, Inside, Matching, Named, Private
+from scp.deidentify import blocks
+from scp.deidentify.fields import EVERY, Field, Inside, Matching, Named, Private, Repeated
 from scp.deidentify.functions.original import VALUES, Original
 from scp.deidentify.groups import Needle
 from scp.deidentify.prune import Level
@@ -17,7 +18,6 @@ from scp.deidentify.values import TEXT_VRS
 from scp.dictionary import Attribute
 from scp.table import Element, find
 
-_CREATORS = range(0x0010, 0x0100)
 _SEARCHED = frozenset({*TEXT_VRS, "UN"})
 _STAY = frozenset({0x00080005, 0x00080016, 0x00080018})
 """SpecificCharacterSet and the UIDs without which there is no object."""
@@ -82,9 +82,11 @@ def _named(named: Field, texts: Sequence[tuple[Element, str]], original: Origina
         yield from (text for element, text in texts if _is_meant(named, element.tag))
 
 
-def _is_meant(named: Named | Matching, tag: int) -> bool:
+def _is_meant(named: Named | Repeated | Matching, tag: int) -> bool:
     if isinstance(named, Named):
         return named.attribute.tag == tag
+    if isinstance(named, Repeated):
+        return any(one.tag == tag for one in named.attributes)
     attribute = dictionary.find(tag)
     return attribute is not None and named.matches(attribute)
 
@@ -93,24 +95,17 @@ def _of_maker(private: Private, dataset: DataSet) -> Iterator[Element]:
     """The private elements of any level whose block its creator holds there (PS3.5 7.8.1)."""
     held = list(dataset.nested.values())
     for elements in (dataset.elements, *(item.elements for sequence in held for item in sequence.items)):
-        for element in elements:
-            group, number = element.tag >> 16, element.tag & 0xFFFF
-            if group != private.group or number not in _CREATORS:
-                continue
-            creator = bytes(dataset.data[element.value : element.end]).rstrip(b" \0")
-            found = find(elements, group << 16 | number << 8 | private.element)
-            if found and creator == private.creator.encode():
-                yield found
+        yield from filter(None, (find(elements, tag) for tag in blocks.tags(private, elements, dataset.data)))
 
 
 def _at(place: Inside, level: Level, depth: int) -> Iterator[Element]:
-    tag = place.tags[depth]
-    if depth == len(place.items):
-        yield from filter(None, [level.find(tag)])
-        return
-    for number, item in enumerate(level.items(tag)):
-        if place.items[depth] in {EVERY, number}:
-            yield from _at(place, item, depth + 1)
+    for tag in blocks.tags(place.tags[depth], level.elements, level.data):
+        if depth == len(place.items):
+            yield from filter(None, [level.find(tag)])
+            continue
+        for number, item in enumerate(level.items(tag)):
+            if place.items[depth] in {EVERY, number}:
+                yield from _at(place, item, depth + 1)
 
 
 def _text(element: Element, original: Original) -> str:

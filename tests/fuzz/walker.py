@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import pydicom
 from conversations import CHANGES
-from encoded import EXPLICIT, IMPLICIT, RLE, explicit, image, implicit, sequence
+from encoded import EXPLICIT, IMPLICIT, RLE, explicit, image, implicit, items, sequence
 from factories import _TEXT, ct, encode, enhanced, mr, needles
 
 from scp.dataset import DataSet, read
@@ -28,7 +28,8 @@ from scp.instance import Arrival, Instance, Peer, Subject
 from scp.outcome import Failure, Outcome
 
 PLACES = f"mip,{Path(__file__).with_name('places.dicom')}"
-RECIPES = ("mip", "mip-strict", "research-mri", "research-mri,clean-structured-content,clean-graphics", PLACES)
+BLANK = str(Path(__file__).with_name("blank.dicom"))
+RECIPES = ("mip", "mip-strict", "research-mri", "research-mri,clean-structured-content,clean-graphics", PLACES, BLANK)
 SYNTAXES = (EXPLICIT, IMPLICIT, RLE)
 SUBJECT = Subject("Pq7kLm20Xy", "4820117365", b"\x07" * 32)
 PEER = Peer("MODALITY", "CLOAKROOM", "192.0.2.7")
@@ -78,10 +79,24 @@ def seeds() -> list[Case]:
     sent += [
         (EXPLICIT, odd),
         (EXPLICIT, cleaned),
+        (EXPLICIT, owned()),
         (RLE, image(pixels=frames)),
         (IMPLICIT, implicit(0x00080018, "1.2.3")),
     ]
     return [Case(recipe, syntax, data) for recipe in RECIPES for syntax, data in sent]
+
+
+def owned() -> bytes:
+    """Private sequences and attributes in places, of one owner in several blocks and of nobody, and overlays."""
+    name = "Philips Imaging DD 001"
+    creator, other = explicit(0x20010010, "LO", name), explicit(0x20010011, "LO", name)
+    codes = explicit(0x00080100, "SH", "T1") + explicit(0x00080102, "SH", "99X")
+    inside = codes + creator + other + explicit(0x2001100A, "IS", "7 ") + explicit(0x20011120, "LO", "T1 AXIAL")
+    stack = sequence(0x2001105F, inside + sequence(0x2001115F, codes, undefined=True), codes + creator)
+    unknown = explicit(0x2001115F, "UN", items([implicit(0x00080100, "T1") + implicit(0x00080102, "99X")]))
+    overlays = (explicit(tag, vr, b"X ") for tag, vr in ((0x60000022, "LO"), (0x60003000, "OW"), (0x60023000, "OW")))
+    requests = sequence(0x00400275, creator + explicit(0x2001100A, "IS", "7 ") + explicit(0x20011020, "LO", "T1 AXIAL"))
+    return image(creator, other, stack, unknown, explicit(0x2001125F, "SQ", b""), requests, *overlays)
 
 
 def mutated(good: list[Case], seed: int, number: int) -> Case:

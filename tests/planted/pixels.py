@@ -37,7 +37,7 @@ def _overlay_bits(group: int) -> Place:
         elements = b"".join(plant.element(group << 16 | tag, vr, value) for tag, vr, value in whole)
         return Hidden([elements])
 
-    return Place(f"bits of overlay {group:04X}", make)
+    return Place(f"bits of overlay {group:04X}", make, paths=((group << 16 | 0x3000,),))
 
 
 def _encapsulated(first: bytes, *fragments: bytes, vr: str = "OB") -> bytes:

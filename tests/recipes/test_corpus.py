@@ -20,6 +20,7 @@ from scp.outcome import Failure
 SEEDS = range(17)
 SUBJECT = Subject("Pq7kLm20Xy", "4820117365", b"\x07" * 32)
 PEER = Peer("MODALITY", "CLOAKROOM", "192.0.2.7")
+FUZZ = Path(__file__).parents[1] / "fuzz"
 DENYING = ("mip", "mip-strict", "research-mri")
 COMBINED = [f"basic,{option.name}" for option in OPTIONS] + [
     "basic,modified-dates,retain-patient-characteristics,clean-descriptors,retain-safe-private",
@@ -31,6 +32,8 @@ COMBINED = [f"basic,{option.name}" for option in OPTIONS] + [
     "mip,modified-dates",
     "research-mri,retain-device-identity",
     "research-mri,retain-uids",
+    f"mip,{FUZZ / 'places.dicom'}",  # single places, also on private ways
+    str(FUZZ / "blank.dicom"),
 ]
 
 

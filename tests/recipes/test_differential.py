@@ -60,6 +60,8 @@ RECIPES = {
     "REMOVE SourceImageSequence__ReferencedSOPClassUID\nBLANK DerivationCodeSequence__CodeMeaning\n"
     "REPLACE (0008,2112)__0__(0008,1155) 1.2\nREMOVE (0008,1140)__1__(0008,1155)\nREMOVE CodeValue\n"
     "REPLACE SequenceOfUltrasoundRegions__PhysicalDeltaX 1.5\nREPLACE (0018,6011)__0__(0018,6020) -3",
+    "keep_all": "KEEP ALL\nADD PatientName ANON",
+    "blank_all": "BLANK ALL\nREMOVE PatientName\nREMOVE contains:Physician\nREPLACE StudyDescription SOME",
     "add": "ADD PatientName ANON\nADD StudyID 7\nREMOVE StudyTime",
 }
 SCANS = Path(__file__).parents[3] / "shared" / "data"

@@ -269,12 +269,13 @@ def test_n_keep_of_a_group_keeps_where_deid_ignores_it(tmp_path: Path) -> None:
     assert ours.StudyDescription == "AXIAL"
 
 
-def test_o_keep_all_is_refused(plan_of: Compiles, tmp_path: Path) -> None:
+def test_o_keep_all_leaves_exceptions_to_other_lines(tmp_path: Path) -> None:
+    # To deid KEEP is strongest whatever it names, so that no line beside KEEP ALL does anything.
     name = explicit(0x00100010, "PN", "DOE^JOHN")
-    by_deid, _ = both("REMOVE PatientName\nKEEP ALL", tmp_path, name, ours="REMOVE PatientName")
+    by_deid, ours = both("REMOVE PatientName\nKEEP ALL", tmp_path, name, explicit(0x00081030, "LO", "AXIAL"))
     assert by_deid.PatientName == "DOE^JOHN"
-    with pytest.raises(RecipeError, match="reaches further than anybody can have read"):
-        plan_of("REMOVE PatientName\nKEEP ALL")
+    assert "PatientName" not in ours
+    assert ours.StudyDescription == "AXIAL"
 
 
 def test_p_jitter_leaves_the_time_as_it_was_written(tmp_path: Path) -> None:
@@ -340,14 +341,18 @@ def test_v_a_sequence_without_value_has_no_items(line: str, tmp_path: Path) -> N
     assert len(ours.RequestAttributesSequence) == 0
 
 
-def test_w_an_overlay_is_named_by_its_tag(tmp_path: Path) -> None:
-    # deid finds no keyword of a repeating group and passes over the line; here overlays leave by their tags only.
+def test_w_a_keyword_of_many_groups_stands_for_all_of_them(tmp_path: Path) -> None:
+    # deid finds no keyword of a repeating group and passes over the line.
     overlay = explicit(0x60000010, "US", b"\2\0"), explicit(0x60000022, "LO", "DOE JOHN")
-    by_deid, ours = both("REMOVE OverlayDescription", tmp_path, *overlay, ours="REMOVE PatientName")
+    by_deid, ours = both("REMOVE OverlayDescription", tmp_path, *overlay)
     assert by_deid[0x60000022].value == "DOE JOHN"
     assert not [element for element in ours if element.tag.group == 0x6000]
-    with pytest.raises(RecipeError, match="or write its tag"):
-        plan_of("REMOVE OverlayDescription", tmp_path)
+    by_deid, ours = both("REPLACE OverlayDescription NEW", tmp_path, *overlay)
+    assert by_deid[0x60000022].value == "DOE JOHN"
+    assert ours[0x60000022].value == "NEW"
+    assert raises("ADD OverlayDescription X", tmp_path, *overlay)
+    with pytest.raises(RecipeError, match="write the tag of its group"):
+        plan_of("ADD OverlayDescription X", tmp_path)
 
 
 def test_x_values_of_one_character_are_looked_for_nowhere(tmp_path: Path) -> None:

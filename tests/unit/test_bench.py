@@ -3,14 +3,30 @@
 import os
 import re
 import socket
+import sqlite3
 import ssl
 import struct
 import threading
+from contextlib import closing
 
 import pydicom
 import pytest
 
-from bench import cells, deidentify, files, kept, machine, processes, report, scraping, sender, steward, wire, workloads
+from bench import (
+    cells,
+    deidentify,
+    files,
+    kept,
+    machine,
+    processes,
+    promise,
+    report,
+    scraping,
+    sender,
+    steward,
+    wire,
+    workloads,
+)
 from bench.cells import CELLS
 from bench.hostile import Verdict, secure, summary
 from bench.hostile.attack import Attack, nested
@@ -261,6 +277,57 @@ def test_the_page_says_what_was_reached(tmp_path, monkeypatch):
     assert "A remark." in page
     assert "| today at 1234567 | engine, hostile, mr-1, stock-1 |" in page
     assert (tmp_path / "performance.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_page_says_what_the_promise_alone_takes(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "versions", lambda: [("machine", "made up")])
+    rates = {"cloakroom": 500.0, "promise": 1200.0, "promise-unsynced": 3000.0, "orthanc-tuned": 500.0}
+    rates |= {"dcmtk-tuned": 4000.0}
+    medians = {("mr-1", name, "rate"): rate for name, rate in rates.items()}
+    medians |= {("mr-1", name, "cpu"): rate / 2000 for name, rate in rates.items()}
+    found = kept.Kept([["machine", "made up"]])
+    found.renew(medians, [], {}, "today")
+    report.write(tmp_path, found, 5, quick=False)
+    page = (tmp_path / "performance.md").read_text("utf-8")
+    row = "1200 (0.60) | 2.40 (2.40) | 0.30 (0.30) | 3000 (1.50) | 0.75 (0.75)"
+    assert f"| MR, raw sender, 1 association | {row} |" in page
+    assert "the bare promise" not in page[page.index("## Throughput") : page.index("## The bare promise")]
+    report.write(tmp_path, kept.Kept([["machine", "made up"]]), 5, quick=False)
+    assert "bare promise" not in (tmp_path / "performance.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("synced", [True, False])
+def test_the_bare_promise_keeps_what_the_sender_sends(tmp_path, monkeypatch, synced):
+    """Over real associations, by the bench's own sender's side; of several PDUs, and cut anywhere."""
+    flushed = []
+    monkeypatch.setattr(os, "fsync", flushed.append)
+    sent = [bytes(range(256)) * 1200, b"tiny"]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+        def serve():
+            keeper = promise.Keeper(tmp_path / "received", synced=synced)
+            for _ in range(2):
+                sock, _ = listener.accept()
+                with sock:
+                    promise.Connection(sock, keeper, memoryview(bytearray(1 << 20))).serve()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        wire.echo(port)
+        with wire.association(port, MR) as (sock, max_pdu):
+            assert max_pdu == wire.MAX_PDU
+            for data in sent:
+                for part in wire.store(MR, "1.2.3", memoryview(data), max_pdu):
+                    sock.sendall(part[:3])
+                    sock.sendall(part[3:])
+                assert wire.status(sock) == 0
+        thread.join(30)
+    assert not thread.is_alive()
+    assert [path.read_bytes() for path in sorted((tmp_path / "received").iterdir())] == sent
+    assert len(flushed) == (4 if synced else 0)
+    with closing(sqlite3.connect(tmp_path / "rows.db")) as rows:
+        assert [row[0] for row in rows.execute("SELECT file FROM row ORDER BY file")] == ["00000001", "00000002"]
 
 
 MACHINE = [("machine", "made up"), ("Python", "3")]
