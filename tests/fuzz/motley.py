@@ -29,7 +29,7 @@ TELLING: Mapping[int, tuple[str, Sequence[bytes]]] = {
     0x00080016: ("UI", _text("1.2.840.10008.5.1.4.1.1.4\0", "1.2.840.10008.5.1.4.1.1.7\0")),
     0x00080020: ("DA", _text(*_DATES)),
     0x00080022: ("DA", _text(*_DATES)),
-    0x00080060: ("CS", _text("MR", "CT", "US", "OT", "")),
+    0x00080060: ("CS", _text("MR", "CT", "US", "PT", "")),
     0x00080070: ("LO", _text("SIEMENS ", "PHANTOM ", "QZSTAT", "")),
     0x00081010: ("SH", _text("QZSTATION1", "PHANTOM ", "ELITION ")),
     0x00081090: ("LO", _text("Numbers 3T", "Elition ", "QZSTATION1")),

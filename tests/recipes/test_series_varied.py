@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from encoded import EXPLICIT, image
+from factories import ct, encode, enhanced, mr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +26,8 @@ from walker import Case, Wrong, seeds
 from scp.dataset import read
 
 SEEDS = seeds()
+GOOD = [Case("", EXPLICIT, data) for data in (*map(encode, (mr(), ct(), enhanced())), image())]
+"""What series of known numbers are made of."""
 REPRESENTATION = 0x00280103
 Splice = series.Splice
 
@@ -34,7 +38,7 @@ def plans() -> Mapping[str, Plan]:
 
 
 def sent(numbers: Sequence[int]) -> Iterator[tuple[Case, list[Sent]]]:
-    return (varied.series(SEEDS, 1, number) for number in numbers)
+    return (varied.series(GOOD, 1, number) for number in numbers)
 
 
 def test_a_series_follows_from_its_number():
@@ -43,7 +47,7 @@ def test_a_series_follows_from_its_number():
     assert len({one.data for _, each in made for one in each}) > 500
     assert {case.recipe for case, _ in made} == set(varied.RECIPES)
     assert len({one.syntax for _, each in made for one in each}) >= 3
-    assert len({one.subject for _, each in made for one in each}) == 3
+    assert len({one.subject for _, each in made for one in each}) >= 2
 
 
 def test_a_tree_is_written_as_it_was_read():
@@ -101,13 +105,13 @@ def test_teeth_private_elements_without_their_creator(plans, monkeypatch):
     monkeypatch.setattr(alike, "_known_end", end)
     monkeypatch.setattr(alike.Layout, "__init__", made_so)
     with pytest.raises(Wrong):
-        until_found(plans["mip"], 1490)
+        until_found(plans["mip"], 470)
 
 
 def test_teeth_pixels_that_have_to_be_blanked_now(plans, monkeypatch):
     monkeypatch.setattr(PixelPolicy, "blanks", False)
     with pytest.raises(Wrong):
-        until_found(plans[varied.SITE], 300)
+        until_found(plans[varied.SITE], 660)
 
 
 def test_teeth_what_is_made_twice_is_asked_for_once(plans, monkeypatch):
@@ -126,9 +130,9 @@ def test_teeth_what_is_made_twice_is_asked_for_once(plans, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "says", "first"),
     [
-        ("_roots", lambda _sought: (), 150),
+        ("_roots", lambda _sought: (), 50),
         ("has", lambda _output, _sought: False, 450),
-        ("Proved._proves", lambda *_: True, 220),
+        ("Proved._proves", lambda *_: True, 200),
     ],
     ids=["theirs in what differs", "its own", "whether there was any"],
 )
