@@ -7,6 +7,7 @@ fits no layout is read whole, and a table that is asked for as a whole is read w
 
 import threading
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from functools import cached_property
 from itertools import groupby
 from struct import Struct
@@ -67,7 +68,8 @@ class Layout:
         self.bounds = bounds
         self._image: int | None = None
         self._sized = False
-        self.last = rows[-1].tag
+        self.last = last = rows[-1].tag
+        self._behind = ((last >> 16) + 1) << 16 if last >> 16 & 1 else last + 1  # creators stand in front of theirs
         self.parts: list[Part] = []
         self.places: dict[int, tuple[int, Element]] = {}
         """Of an element that does not change: the number of its run, and its place from the run's beginning."""
@@ -108,7 +110,7 @@ class Layout:
             tail, _ = reader.table(at, Span(size, 0, explicit=True, delimited=False))
         except Failure:
             return None  # the reader of the whole says it
-        if tail and tail[0].tag <= self.last:
+        if tail and tail[0].tag < self._behind:
             return None
         anew = DataSet(data, explicit=True, elements=(*found.values(), *tail), nested=reader.nested)
         found.update((element.tag, element) for element in tail)
@@ -255,7 +257,7 @@ class Neighbours(threading.local):
             if len(changing - was) * _OTHER > len(rows):
                 return  # another series
             changing |= was
-        rows = rows[: next((n for n in sorted(changing) if _is_undefined(rows[n])), len(rows))]
+        rows = rows[: _known_end(rows, changing)]
         changing &= set(range(len(rows)))
         if len(rows) - len(changing) < max(_FEWEST, len(rows) // 2):
             return
@@ -283,6 +285,14 @@ def _rows(dataset: DataSet) -> list[Row]:
 
 def _code(row: Row) -> tuple[str, int]:
     return VRS[row.sent[4:6]]
+
+
+def _known_end(rows: Sequence[Row], changing: AbstractSet[int]) -> int:
+    """How many rows a layout has; private elements behind it take their creators along (PS3.5 7.8.1)."""
+    end = next((n for n in sorted(changing) if _is_undefined(rows[n])), len(rows))
+    if end < len(rows) and (group := rows[end].tag >> 16) & 1:
+        return next(n for n, row in enumerate(rows) if row.tag >> 16 == group)
+    return end
 
 
 def _is_undefined(row: Row) -> bool:

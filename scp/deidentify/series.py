@@ -200,6 +200,8 @@ class _Making:
         if work.policy.look(watched) or any(map(self._decides, self._open)):
             return None
         looks = bool((watched.asked - SHOWING) & self._open) or self._asks_for_pixels()
+        if looks and work.policy.blanks:
+            return None  # the next one's pixels may have to be blanked
         original = Original(watched, self._met.subject, work.protocols)
         pieces = tuple(_merged(self._pieces(original)))
         sought = self._sought()
@@ -208,7 +210,9 @@ class _Making:
 
     def _decides(self, tag: int) -> bool:
         """Whether what stands there decides what becomes of others, beyond what functions ask for."""
-        return self._work.tables.private.is_creator(tag) or tag == _CHARACTER_SET or tag in _OVERLAYS
+        if tag == _CHARACTER_SET or tag in _OVERLAYS:
+            return True
+        return tag in self._met.layout.changing and self._work.tables.private.is_creator(tag)
 
     def _asks_for_pixels(self) -> bool:
         terms = (term for one in self._work.policy.rulings for line in one.label.criteria for term in line.terms)
@@ -227,7 +231,6 @@ class _Making:
     def _pieces(self, original: Original) -> Iterator[Piece]:
         """One for each attribute in front of the tail that leaves, in order."""
         tables, dataset = self._work.tables, self._dataset
-        splice = Splice(tables, original, dataset)
         last = self._met.tail[0][0] if self._met.tail else _LAST
         elements = dataset.elements[: bisect_left(dataset.elements, (last,))]
         private = tables.private.steps(elements, dataset.data)
@@ -236,6 +239,7 @@ class _Making:
             step, added = tables.public.get(tag) or private.get(tag), tag in tables.added
             asked = self._watched.asked
             asked.clear()
+            splice = Splice(tables, original, dataset)  # a new one: what it has made before it does not ask for again
             if added:
                 step = tables.added[tag]
                 asked.add(tag)

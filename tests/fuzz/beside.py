@@ -5,6 +5,7 @@ Both ways have to end alike: the same bytes, or a failure of the same outcome.
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from struct import unpack_from
 from typing import NamedTuple
 
@@ -28,10 +29,11 @@ _WORDS = ("", "1", "20240201", "19540312", "AXIAL", "b1000", "-12.5", "0.75\\0.7
 
 
 class Sent(NamedTuple):
-    """One of a series: whose it is, and its bytes."""
+    """One of a series: whose it is, its bytes, and the transfer syntax where it is not that of all."""
 
     subject: Subject
     data: bytes
+    syntax: str = ""
 
 
 class Tally(NamedTuple):
@@ -44,7 +46,7 @@ class Tally(NamedTuple):
 def series(good: Sequence[Case], seed: int, number: int) -> tuple[Case, list[Sent]]:
     """Series `number` of the campaign `seed`: what it was made from, and its instances in order."""
     chance = random.Random(f"series {seed} {number}")  # noqa: S311  to be repeatable, not secret
-    case = chance.choice([one for one in good if _is_readable(one)])
+    case = chance.choice([one for one in good if is_readable(one)])
     dataset = read(case.data, explicit=True)
     rows = [bytes(case.data[one.start : one.stop]) for one in dataset.elements]
     pool = [*_WORDS, *(_text(row) for row in rows)]
@@ -57,7 +59,8 @@ def series(good: Sequence[Case], seed: int, number: int) -> tuple[Case, list[Sen
     return case, sent
 
 
-def _is_readable(case: Case) -> bool:
+def is_readable(case: Case) -> bool:
+    """Whether a series can be made of it."""
     try:
         read(case.data, explicit=True)
     except Failure:
@@ -67,10 +70,11 @@ def _is_readable(case: Case) -> bool:
 
 def agree(plan: Plan, case: Case, sent: Sequence[Sent]) -> Tally:
     """Send them both ways. Raises Wrong where they do not end alike."""
-    neighbours = Neighbours()
+    neighbours, apart = Neighbours(), replace(plan)
     through = alike = 0
     for number, one in enumerate(sent):
-        expected, _ = _end(plan, case, one, None)
+        _forget(apart)
+        expected, _ = _end(apart, case, one, None)
         made, dataset = _end(plan, case, one, neighbours)
         if made != expected:
             raise Wrong(f"number {number} of its series ends as {_said(made)} and alone as {_said(expected)}")
@@ -79,16 +83,22 @@ def agree(plan: Plan, case: Case, sent: Sequence[Sent]) -> Tally:
     return Tally(through, alike)
 
 
+def _forget(plan: Plan) -> None:
+    """What this thread remembers of values that it has spelled or rewritten."""
+    plan._guard._recent.__init__()
+    plan._tables.rewritten.__init__()
+
+
 def _end(plan: Plan, case: Case, one: Sent, neighbours: Neighbours | None) -> tuple[object, DataSet | None]:
     """What leaves, or the outcome of the failure; and the data set where there is one."""
-    dataset = None
+    dataset, syntax = None, one.syntax or case.syntax
     try:
         reader = neighbours.read if neighbours else read
-        dataset = reader(one.data, explicit=True)
+        dataset = reader(one.data, explicit=syntax != IMPLICIT)
         uid, sop_class = dataset.text(UID), dataset.text(CLASS)
         if not is_uid(uid) or not is_uid(sop_class):
             return Outcome.MISMATCHED, dataset  # intake compares them with the command
-        arrival = Arrival(PEER, sop_class, uid, sop_class, case.syntax, one.data)
+        arrival = Arrival(PEER, sop_class, uid, sop_class, syntax, one.data)
         made = plan.apply(Instance(arrival, dataset), one.subject)
     except Failure as failure:
         return failure.outcome, dataset

@@ -8,6 +8,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -21,11 +22,14 @@ if "--atheris" in sys.argv:  # it has to see the import of what it is to guide i
         import walker  # noqa: F401
 
 import beside  # noqa: E402  the path comes first
-from walker import RECIPES, SYNTAXES, Wrong, decoded, execute, mutated, plans, seeds  # noqa: E402  the path comes first
+import varied  # noqa: E402
+from walker import RECIPES, SYNTAXES, Case, Wrong, decoded, execute, mutated, plans, seeds  # noqa: E402  the path comes first
+
+from scp.deidentify.plan import Plan  # noqa: E402
 
 BATCH = 500
 EVERY = 20
-"""With one in so many cases a series goes: each of its instances alone and beside the others."""
+"""With one in so many cases two series go: each of their instances alone and beside the others."""
 
 
 def say(line: str) -> None:
@@ -43,8 +47,7 @@ def batch(seed: int, numbers: range) -> tuple[int, list[str]]:
         try:
             through += execute(compiled[case.recipe], case) is not None
             if number % EVERY == 0:
-                of, sent = beside.series(good, seed, number)
-                beside.agree(compiled[of.recipe], of, sent)
+                _series(compiled, good, seed, number)
         except Wrong as find:
             wrong.append(f"case {number} of seed {seed}: {find}")
         except Exception as error:  # noqa: BLE001  that any other is raised is the find
@@ -52,9 +55,18 @@ def batch(seed: int, numbers: range) -> tuple[int, list[str]]:
     return through, wrong
 
 
+def _series(compiled: Mapping[str, Plan], good: list[Case], seed: int, number: int) -> None:
+    """Two series, and the last one of the second by itself, where its recipe lets no planted token through."""
+    for kind in (beside, varied):
+        of, sent = kind.series(good, seed, number)
+        beside.agree(compiled[of.recipe], of, sent)
+    if of.recipe in RECIPES:
+        execute(compiled[of.recipe], of._replace(syntax=sent[-1].syntax, data=sent[-1].data))
+
+
 def _prepared(made: list = []):  # noqa: B006  once a process
     if not made:
-        made.append((plans(), seeds()))
+        made.append(({**plans(), **varied.plans()}, seeds()))
     return made[0]
 
 

@@ -177,7 +177,7 @@ def _is_renamed(needle: bytes, plan: Plan, case: Case, body: bytes) -> bool:
     allowed = KEPT if "CodeMeaning" in _kept(plan) else frozenset()
     names = {where: where.split()[-1] for where in found}
     return bool(found) and all(
-        before.get(where) == after[where] and (name not in PLANTED or name in allowed) for where, name in names.items()
+        name in allowed or (before.get(where) == after[where] and name not in PLANTED) for where, name in names.items()
     )
 
 

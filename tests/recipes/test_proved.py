@@ -103,6 +103,15 @@ def test_where_no_root_is_nothing_is(text, found) -> None:
         assert not sought.has(text.encode(), needles._replace(wide={}))
 
 
+@pytest.mark.parametrize(("count", "roots"), [(3, 3), (5000, 10_000)])
+def test_a_flood_of_values_is_not_held_against_itself(count: int, roots: int) -> None:
+    """Of a few, a name's parts stand for the name; of thousands, each is looked for."""
+    needles = looked_for([(INSTITUTION, f"Hospital{number}") for number in range(count)])
+    both = needles._replace(written={b"hospital%d x" % number: [] for number in range(count)})
+    assert len(proved._roots(needles)) == count
+    assert len(proved._roots(both)) == roots
+
+
 def test_uids_of_one_scanner_are_one_question() -> None:
     needles = looked_for([(STUDY, f"1.3.12.2.1107.5.2.63.213017.{number}") for number in (1234, 1299, 1255)])
     assert list(needles.written) == [b"1.3.12.2.1107.5.2.63.213017.12"]
