@@ -51,7 +51,8 @@ def arrange(needles: Needles) -> Sought:
             root = spelling if spelling.isascii() else max(_NOT_ASCII.split(spelling), key=len) or spelling
         roots.setdefault(root, []).append((spelling, needle))
     for those in uids.values():
-        root = commonprefix([one for one, _ in those]) or b""  # noqa: RUF071  bytes that are alike, no paths
+        first, *others = (one for one, _ in those)
+        root = (commonprefix([first, *others]) or b"") if others else first  # noqa: RUF071  bytes, no paths
         written.setdefault(root, []).extend(those)
     return Sought(*found)
 
