@@ -3,6 +3,7 @@
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
+from struct import Struct
 
 from scp import dictionary
 from scp.dataset import PIXEL_DATA, SHORT_VRS, DataSet
@@ -16,6 +17,8 @@ IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 _UNREADABLE = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"})  # deflated, big endian
 _OVERLAYS, _OVERLAY_BIT_POSITION = range(0x6000, 0x6100), 0x0102
 _SPECIFIC_CHARACTER_SET = 0x00080005
+_CHARACTER_SET = b"\x08\0\x05\0CS"
+_LENGTH = Struct("<H")
 _TERMS = re.compile(rb"[A-Za-z0-9_. \\-]*[\0 ]*")
 _TEXTS = TEXT_VRS.keys() & SHORT_VRS - {"LT", "ST"}  # those may be in any alphabet, and the guard reads them
 _BINARY = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f][^\0 ]")
@@ -45,6 +48,21 @@ def check_pixels(dataset: DataSet, transfer_syntax: str) -> None:
     pixels = dataset.find(PIXEL_DATA)
     if pixels and (pixels.end == pixels.stop) != (transfer_syntax in {IMPLICIT, EXPLICIT}):
         raise Failure(Outcome.MALFORMED, "the pixel data is not encoded as the transfer syntax says")
+
+
+def check_written(output: bytes) -> None:
+    """Raises Failure MALFORMED where a SpecificCharacterSet that leaves, in an item as well, is no row of terms.
+
+    There are readers that give up the whole file because of it.
+    """
+    at = output.find(_CHARACTER_SET)
+    while at >= 0:
+        value = at + len(_CHARACTER_SET) + _LENGTH.size
+        if value > len(output) or not _TERMS.fullmatch(
+            output, value, value + _LENGTH.unpack_from(output, value - 2)[0]
+        ):
+            raise Failure(Outcome.MALFORMED, "SpecificCharacterSet is no row of terms")
+        at = output.find(_CHARACTER_SET, value)
 
 
 def check_texts(dataset: DataSet, elements: Iterable[Element], steps: Mapping[int, Step]) -> None:

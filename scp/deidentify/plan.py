@@ -115,8 +115,10 @@ class Plan:
             original, written = splice.original, splice.parts()
             hold = partial(self.places.check, self._guard)
         front = b"".join([head, *written.front])
+        encoding.check_written(front)
         hold(front, len(head), original)
         behind = b"".join(written.behind)
+        encoding.check_written(behind)
         hold(behind, 0, original)
         parts = (front, *written.pixels, behind) if behind else (front, *written.pixels)
         digest = hashlib.sha256()
@@ -188,6 +190,7 @@ class Plan:
     def _guarded(self, parts: list[Part], start: int, original: Original) -> bytes:
         """The parts as one, held against the instance's own values; the data set begins at `start`."""
         output = b"".join(parts)
+        encoding.check_written(output)
         self.places.check(self._guard, output, start, original)
         return output
 

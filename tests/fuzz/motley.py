@@ -29,7 +29,7 @@ TELLING: Mapping[int, tuple[str, Sequence[bytes]]] = {
     0x00080016: ("UI", _text("1.2.840.10008.5.1.4.1.1.4\0", "1.2.840.10008.5.1.4.1.1.7\0")),
     0x00080020: ("DA", _text(*_DATES)),
     0x00080022: ("DA", _text(*_DATES)),
-    0x00080060: ("CS", _text("MR", "CT", "US", "OT", "")),
+    0x00080060: ("CS", _text("MR", "CT", "US", "PT", "")),
     0x00080070: ("LO", _text("SIEMENS ", "PHANTOM ", "QZSTAT", "")),
     0x00081010: ("SH", _text("QZSTATION1", "PHANTOM ", "ELITION ")),
     0x00081090: ("LO", _text("Numbers 3T", "Elition ", "QZSTATION1")),
@@ -50,6 +50,16 @@ TELLING: Mapping[int, tuple[str, Sequence[bytes]]] = {
 }
 """Attributes that others depend on, each with its VR and the values it takes."""
 MOST_TELLING = (0x00080005, 0x00080008, 0x00080022, 0x00100010, 0x00280103)
+IDENTIFYING = (
+    *("Qzab", "Cdef", "QzabCdef", "Cdef, Qzab", "Qzab^Cdef", "M\xfcllerin", "ACC1234567", "QZAB12", "QZSTATION1"),
+    *("PATIENT-77", "QZ77AB", "20240215", "2024-02-15", "15.02.2024", "19540312", "1.2.3.105", "1.2.3.4.5", "STEP12"),
+)
+"""What stands in some of them, or in a UID or an item."""
+KEPT_TEXTS = (
+    *((0x00204000, "LT"), (0x00204000, "LT"), (0x00181020, "LO"), (0x00180024, "SH"), (0x00180022, "CS")),
+    *((0x00081090, "LO"), (0x00180023, "CS"), (0x00180087, "DS"), (0x0040A160, "UT"), (0x0019100C, "IS")),
+)
+"""Texts that one recipe or another keeps."""
 
 
 def _number(tag: int, vr: str, value: bytes = b"\1\0") -> Element:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from beside import OTHER
 from conversations import CHANGES
 from encoded import EXPLICIT, IMPLICIT, RLE
-from motley import FRAMES, MOST_TELLING, TELLING
+from motley import FRAMES, IDENTIFYING, KEPT_TEXTS, MOST_TELLING, TELLING
 from trees import Change, Element, Level, Way, changed, put, without
 from walker import SUBJECT
 
@@ -71,11 +71,33 @@ def _telling(chance: random.Random, level: Level) -> list[State]:
 def _anywhere(chance: random.Random, level: Level) -> list[State]:
     """Any element at any depth: its value, VR, length, form, and whether it is there."""
     ways = list(_ways(level))
-    rare = [way for way in ways if level[way[0]].items is not None or level[way[0]].tag >> 16 & 1]
-    way = chance.choice(rare if rare and chance.random() < 0.5 else ways)
+    rare = [at for at, one in enumerate(level) if one.items is not None or one.tag >> 16 & 1]
+    if rare and chance.random() < 0.5:  # sequences and private elements, each as often
+        chosen = chance.choice(rare)
+        ways = [way for way in ways if way[0] == chosen]
+    way = chance.choice(ways)
     one = _at(level, way)
     changes = [chance.choice(_changes(one))(chance, one) for _ in range(chance.choice((1, 1, 2, 3)))]
     return [_same, *(partial(_edit, way=way, change=change) for change in changes)]
+
+
+def _leaks(chance: random.Random, level: Level) -> list[State]:
+    """What identifies somebody in a text that may be kept, written in one way or another; or only nearly that."""
+    tag, vr = chance.choice(KEPT_TEXTS)
+    forms = [Element(tag, vr, _in_a_text(chance, chance.choice(IDENTIFYING))) for _ in range(2)]
+    forms.append(Element(tag, vr, chance.choice((b"plain ", b""))))
+    if chance.random() < 0.2 and (items := [way for way in _ways(level) if _at(level, way).items]):
+        way = chance.choice(items)
+        return [partial(_edit, way=way, change=partial(_inside, one=one, tag=tag)) for one in forms]
+    return [partial(_put, one=one, tag=tag) for one in forms]
+
+
+def _in_a_text(chance: random.Random, word: str) -> bytes:
+    before, behind = (chance.choice(("", "", "by ", "x", "7", ".", "\\")) for _ in range(2))
+    word = chance.choice(
+        (word, word, word.lower(), word.upper(), word[1:], word[:-1], chance.choice(" -_^\\x").join(word))
+    )
+    return f"{before}{word}{behind}".encode(chance.choice(("latin-1", "latin-1", "utf-8", "utf-16-le", "utf-16-be")))
 
 
 def _blocks(chance: random.Random, level: Level) -> list[State]:
@@ -139,8 +161,8 @@ def _flaws(chance: random.Random, _level: Level) -> list[State]:
     return [_same, _same, lambda one, flaw=chance.randrange(len(CHANGES)): one._replace(flaw=flaw)]
 
 
-MOVEMENTS = (_telling, _anywhere, _blocks, _overlays, _order, _syntaxes, _people, _flaws)
-OF_ONE, OF_ALL = (9, 12, 3, 2, 1, 2, 2, 1), (9, 12, 3, 2, 0, 1, 0, 0)
+MOVEMENTS = (_telling, _anywhere, _leaks, _blocks, _overlays, _order, _syntaxes, _people, _flaws)
+OF_ONE, OF_ALL = (9, 12, 6, 3, 2, 1, 2, 2, 1), (9, 12, 1, 3, 2, 0, 1, 0, 0)
 """How often each is taken for what instances do, and for what all of a series have."""
 
 
@@ -254,4 +276,4 @@ def _counted(chance: random.Random, one: Element) -> Change:
 
 
 ON_VALUES = (*(_value,) * 6, *(_vr,) * 4, *(_length,) * 4, _gone, _gone, _odd)
-ON_ITEMS = (_opened, _items_opened, _unknown, _counted, _counted, _gone)
+ON_ITEMS = (*(_counted,) * 5, _opened, _items_opened, _unknown, _gone)

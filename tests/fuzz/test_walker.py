@@ -1,11 +1,13 @@
 """The walker's campaign in small: it finds nothing in the plan, and it would find what is to be found."""
 
 import sys
+from io import BytesIO
 
+import pydicom
 import pytest
 import walk
 import walker
-from encoded import EXPLICIT, IMPLICIT, explicit, image, instance
+from encoded import EXPLICIT, IMPLICIT, explicit, image, implicit, instance, sequence
 from factories import ct, encode, mr
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -97,6 +99,24 @@ def test_a_character_set_that_no_reader_understands_is_malformed(terms):
     with pytest.raises(Failure) as error:
         plan.apply(instance(image(explicit(0x00080005, "CS", terms))), walker.SUBJECT)
     assert error.value.outcome is Outcome.MALFORMED
+
+
+@pytest.mark.parametrize("recipe", ["basic", "research-mri"])
+@pytest.mark.parametrize("vr", ["SQ", "UN"])
+def test_nor_is_one_in_an_item(recipe, vr):
+    """Because of it pydicom gives up the whole file."""
+    plan = compile_plan(load(recipe), Policy({}))
+    encoded = implicit if vr == "UN" else lambda tag, value: explicit(tag, "CS", value)
+    for terms, is_good in ((b"\0bad", False), (b"ISO\x97IR 100", False), (b"ISO_IR 192\0", True), (b"", True)):
+        sent = instance(image(sequence(0x00082218, encoded(0x00080005, terms), vr=vr)))
+        try:
+            out = b"".join(plan.apply(sent, walker.SUBJECT).parts)
+        except Failure as failure:
+            assert not is_good
+            assert failure.outcome is Outcome.MALFORMED  # noqa: PT017
+        else:
+            assert is_good
+            assert pydicom.dcmread(BytesIO(out)).AnatomicRegionSequence
 
 
 @pytest.mark.parametrize("terms", [b"ISO_IR 100", b"\\ISO 2022 IR 87", b"ISO_IR 192\0", b"", b"GB18030"])
