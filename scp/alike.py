@@ -84,8 +84,7 @@ class Layout:
 
     def read(self, data: memoryview, shapes: Shapes) -> "Alike | None":
         """The data set that is laid out so; None for any other, and for one that no reader would take."""
-        size, at = len(data), 0
-        sent_here = bytes(data[: self._reach])
+        size, at, here = len(data), 0, bytes(data[: self._reach])
         begins: list[int] = []
         found: dict[int, Element] = {}
         reader = Reader(data, self.bounds, shapes)
@@ -96,8 +95,9 @@ class Layout:
                 if sent:
                     stop = at + len(sent)
                     if stop > self._reach:  # values have grown since
-                        sent_here = bytes(data[:stop])
-                    if not sent_here.startswith(sent, at):
+                        if bytes(data[at:stop]) != sent:
+                            return None
+                    elif not here.startswith(sent, at):
                         return None
                 else:
                     element = self._changing(data, at, tag, code)
