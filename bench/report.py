@@ -52,9 +52,9 @@ do better.
 
 PROMISE = """No node: it takes the bytes of each instance on one association, looks at nothing, writes and syncs a file
 and its folder, commits one row, and answers, in this order (`bench/promise.py`). Instances a second, in brackets CPU
-milliseconds for one; then both as shares of the peer's. Hardly any of it is Python's, nearly all the operating system's:
-where a target is near these shares, nothing is left for what a node does beside that, whatever it is written in, as long
-as it syncs one after the other.
+milliseconds for one; then both as shares of the peer's. Hardly any of it is Python's, nearly all the operating
+system's: where a target is near these shares, nothing is left for what a node does beside that, whatever it is
+written in, as long as it syncs one after the other.
 """
 
 
