@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from scp.deidentify.fields import Private, Tag
 from scp.table import Element
 
-_CREATORS = range(0x0010, 0x0100)
-_ODD_GROUP = 1 << 16
+CREATORS = range(0x0010, 0x0100)
+ODD_GROUP = 1 << 16
 
 
 def owners(elements: Sequence[Element], data: memoryview) -> dict[int, tuple[int, str]]:
@@ -14,7 +14,7 @@ def owners(elements: Sequence[Element], data: memoryview) -> dict[int, tuple[int
     found = {}
     for element in elements:
         tag = element.tag
-        if tag & _ODD_GROUP and tag & 0xFFFF in _CREATORS:
+        if tag & ODD_GROUP and tag & 0xFFFF in CREATORS:
             creator = bytes(data[element.value : element.end]).rstrip(b" \0").decode("ascii", "replace")
             found[tag >> 16 << 8 | tag & 0xFF] = tag, creator
     return found

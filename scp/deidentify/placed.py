@@ -15,9 +15,9 @@ from scp.deidentify.fields import EVERY
 from scp.deidentify.functions.original import Original
 from scp.deidentify.places import Place, Places, by_tag
 from scp.deidentify.prune import Where
-from scp.deidentify.repeated import ITEM, ITEM_END, SEQUENCE_END, PrivateSteps, header
+from scp.deidentify.repeated import CREATOR, ITEM, ITEM_END, SEQUENCE_END, PrivateSteps, header
 from scp.deidentify.splice import Parts, Splice, Tables
-from scp.deidentify.step import Action, Step, keep
+from scp.deidentify.step import Action, Step
 from scp.deidentify.unknown import read_unknown
 from scp.instance import Part
 from scp.outcome import Failure
@@ -26,7 +26,6 @@ from scp.table import Element, Item, Nested, find
 
 _PIXEL_REPRESENTATION = 0x00280103
 _FIRST_PIXELS = min(PIXELS)
-_CREATOR = keep(("LO",), None, frozenset())
 
 Lines = Mapping[int, Sequence[Place]]
 """The lines that lead to a level, by the tag that each names there."""
@@ -111,7 +110,7 @@ class Placed:
             tag: step for tag, step in decided.items() if step and step.action is not Action.REMOVE and tag not in of
         }
         needed = {blocks.block(tag) for tag in stays}
-        return stays | {tag: _CREATOR for at, (tag, _) in owners.items() if at in needed}
+        return stays | {tag: CREATOR for at, (tag, _) in owners.items() if at in needed}
 
     def _decided(
         self, step: Step | None, sent: tuple[int, Element | None], lines: Sequence[Place], level: DataSet, way: Where

@@ -9,6 +9,7 @@ from struct import Struct
 from typing import Final, NamedTuple
 
 from scp.dataset import SHORT_VRS, UNDEFINED
+from scp.deidentify.blocks import CREATORS, ODD_GROUP
 from scp.deidentify.step import Action, Step, keep
 from scp.table import Element, Item, Shape
 
@@ -63,9 +64,8 @@ class Written(NamedTuple):
         return all(bytes(data[at + start : at + stop]) == value for start, stop, value in self.values)
 
 
-_ODD_GROUP = 1 << 16
-_CREATORS = range(0x0010, 0x0100)
-_CREATOR = keep(("LO",), None, frozenset())
+CREATOR = keep(("LO",), None, frozenset())
+"""What becomes of the creator of a block of which anything stays."""
 
 
 class PrivateSteps:
@@ -77,7 +77,7 @@ class PrivateSteps:
 
     def is_creator(self, tag: int) -> bool:
         """Whether it names the creator of a block in a group that has any steps."""
-        return tag & _ODD_GROUP != 0 and tag >> 16 in self._groups and tag & 0xFFFF in _CREATORS
+        return tag & ODD_GROUP != 0 and tag >> 16 in self._groups and tag & 0xFFFF in CREATORS
 
     def steps(self, elements: tuple[Element, ...], data: memoryview, at: int = 0) -> dict[int, Step]:
         """The steps of one level's private elements by tag, with those of the creators they need (PS3.5 7.8.1).
@@ -89,16 +89,16 @@ class PrivateSteps:
             return steps
         creators: dict[tuple[int, int], tuple[int, str]] = {}
         for tag, _, _, value, end, _ in elements:
-            if not tag & _ODD_GROUP or tag >> 16 not in self._groups:
+            if not tag & ODD_GROUP or tag >> 16 not in self._groups:
                 continue
             group, number = tag >> 16, tag & 0xFFFF
-            if number in _CREATORS:
+            if number in CREATORS:
                 creator = bytes(data[at + value : at + end]).rstrip(b" \0")
                 creators[group, number] = tag, creator.decode("ascii", "replace")
             elif block := creators.get((group, number >> 8)):
                 of_creator, creator_text = block
                 if step := self.by_place.get((group, creator_text, number & 0xFF)):
-                    steps[of_creator] = _CREATOR
+                    steps[of_creator] = CREATOR
                     steps[tag] = step
         return steps
 

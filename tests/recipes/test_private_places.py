@@ -12,6 +12,7 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from pydicom import Dataset
 from test_differential import FILES, comparable, theirs
+from test_placed import layered
 from test_sample_files import instance as sample
 
 from scp import dictionary
@@ -20,7 +21,7 @@ from scp.deidentify.compile import Policy
 from scp.deidentify.compile import compile as compile_plan
 from scp.deidentify.fields import EVERY, Inside, Private, parse
 from scp.deidentify.plan import Plan
-from scp.deidentify.recipe import RecipeError, combine, read
+from scp.deidentify.recipe import RecipeError, read
 from scp.dictionary import ATTRIBUTES
 from scp.instance import Subject
 from scp.outcome import Failure
@@ -442,15 +443,6 @@ def test_values_that_are_looked_for_go_from_private_places(tmp_path: Path) -> No
     assert [int(element.tag) for element in item] == [0x20010010, 0x20011033]
     (item,) = left(plan, explicit(0x00100010, "PN", "ROE "), sent).RequestAttributesSequence
     assert item[0x20011020].value == "of doe"
-
-
-def layered(tmp_path: Path, *texts: str) -> Plan:
-    paths = []
-    for number, text in enumerate(texts):
-        needed = "KEEP SOPClassUID\nREPLACE SOPInstanceUID func:uid\n" if number == 0 else ""
-        paths.append(tmp_path / f"{number}.dicom")
-        paths[-1].write_text(f"FORMAT dicom\n%header\n# because: a test\n{needed}{text}\n")
-    return compile_plan(combine([read(path) for path in paths]), Policy({}))
 
 
 def test_a_later_recipe_holds(tmp_path: Path) -> None:
