@@ -262,15 +262,26 @@ def test_teeth_who_believed_the_first_one_for_ever_would_be_found(
     assert ends == [None] * 5 + [Outcome.RESIDUAL]
 
 
-def test_an_id_that_is_a_date_of_one_instance_alone_is_an_id_in_the_next(tmp_path: Path) -> None:
-    """The guard takes what is a date for none of the other things; which dates there are changes."""
-    lax, neighbours = plan(LAX, tmp_path), Neighbours()
-    for number in range(8):
-        day = explicit(0x00080022, "DA", "20240309" if number < 5 else f"2024031{number}")
-        more = (day, explicit(0x00100020, "LO", "20240309"), explicit(COMMENTS, "LT", "id 20240309"))
-        data = image(*(one for one in MORE), *more, explicit(0x00200013, "IS", str(number)))
-        ends = [refused(lax, one, data) for one in (neighbours.read(data, explicit=True), read(data, explicit=True))]
-        assert ends[0] is ends[1]
+def test_an_id_that_is_a_date_of_one_instance_alone_is_an_id_in_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The guard takes what is a date for none of the other things; which dates there are changes.
+
+    StudyDate leaves as the first of its month. That is the patient's id, and the day of the fourth instance alone.
+    """
+    asked: list[bool] = []
+    is_free = Proved.is_free
+    monkeypatch.setattr(Proved, "is_free", lambda *given: asked.append(is_free(*given)) or asked[-1])
+    lax, neighbours, ends = plan(LAX + "REPLACE StudyDate func:date_month\n", tmp_path), Neighbours(), []
+    for number in range(9):
+        day = explicit(0x00080022, "DA", "20240201" if number == 3 else f"2024040{number}")
+        data = image(
+            *MORE, day, explicit(0x00100020, "LO", "20240201"), explicit(COMMENTS, "LT", "far behind the date")
+        )
+        ends.append(refused(lax, neighbours.read(data, explicit=True), data))
+        assert ends[-1] is refused(lax, read(data, explicit=True), data)
+    assert ends == [Outcome.RESIDUAL] * 3 + [None] + [Outcome.RESIDUAL] * 5
+    assert asked == [False] * 6, "it was known by its series, and nothing was ever proved"
 
 
 @pytest.mark.parametrize("uid", ["2.25.1", "2.25.12", "2.25.3", "2.25.41", "2.25.5"])
