@@ -1,10 +1,13 @@
-"""The bare promise: `python -m bench.promise PORT FOLDER synced|unsynced`, a receiver that is no node.
+"""The bare promise: `python -m bench.promise PORT FOLDER synced|logged|unsynced`, a receiver that is no node.
 
 It takes the bytes of an instance, writes and syncs a file and its folder, commits a row, and answers; it looks at
-nothing, admits everybody, and serves one association after the other. What keeps the same promise and does anything
-beside it cannot be faster on the same machine, however it is written: most of this is the operating system's.
+nothing, admits everybody, and serves one association after the other. What keeps the same promise in the same way and
+does anything beside it cannot be faster on the same machine, however it is written: most of this is the operating
+system's. *Logged* keeps it in another way: the bytes go into a log that is synced alone, and files and rows are synced
+when that is full.
 """
 
+import ctypes
 import os
 import signal
 import socket
@@ -18,6 +21,8 @@ from bench import wire
 
 ROOM = 1 << 23  # bytes of one instance with its command
 ASSOCIATE_RQ, ASSOCIATE_AC, DATA, RELEASE_RQ, RELEASE_RP = 1, 2, 4, 5, 6
+LOG = 1 << 25  # bytes of instances that are durable in the log alone, at most
+_BLOCK = 4096
 _HEADER = struct.Struct(">BBI")
 _RELEASED = _HEADER.pack(RELEASE_RP, 0, 4) + bytes(4)
 _TABLE = "CREATE TABLE row (uid TEXT PRIMARY KEY, source BLOB UNIQUE, file TEXT) WITHOUT ROWID"
@@ -38,18 +43,56 @@ class Keeper:
 
     def keep(self, parts: Sequence[memoryview]) -> None:
         """Written first, then named, then known: the order in which a node that is killed loses nothing."""
+        self._row(self._file(parts, synced=self._synced))
+
+    def _file(self, parts: Sequence[memoryview], *, synced: bool) -> str:
         self.count += 1
         name, folder = f"{self.count:08d}", self._folder
         file = os.open(f".{name}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640, dir_fd=folder)
         os.writev(file, parts)
-        if self._synced:
+        if synced:
             os.fsync(file)
         os.link(f".{name}", name, src_dir_fd=folder, dst_dir_fd=folder)
         os.unlink(f".{name}", dir_fd=folder)
-        if self._synced:
+        if synced:
             os.fsync(folder)
         os.close(file)
+        return name
+
+    def _row(self, name: str) -> None:
         self._database.execute("INSERT INTO row VALUES (?, ?, ?)", (name, name.encode(), name))
+
+
+class Logged(Keeper):
+    """The same behind a log: a power cut would be made good from it, so files and rows can be synced many at once."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, synced=True)
+        self._log = os.open(folder.parent / "rows.log", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        os.write(self._log, bytes(LOG))  # blocks that are there already: to sync them changes nothing about the file
+        os.fsync(self._log)
+        self._at = 0
+        self._names: list[str] = []
+
+    def keep(self, parts: Sequence[memoryview]) -> None:
+        """Durable in the log first; what was there before is durable elsewhere when its place is taken."""
+        size = sum(map(len, parts))
+        if self._at + size > LOG:
+            self.settle()
+        os.pwritev(self._log, parts, self._at)
+        os.fdatasync(self._log)
+        self._at += -(-size // _BLOCK) * _BLOCK
+        self._names.append(self._file(parts, synced=False))
+
+    def settle(self) -> None:
+        """Sync all files, then commit all their rows; the log begins anew."""
+        if ctypes.CDLL(None, use_errno=True).syncfs(self._folder):
+            raise OSError(ctypes.get_errno(), "syncfs")
+        self._database.execute("BEGIN")
+        for name in self._names:
+            self._row(name)
+        self._database.execute("COMMIT")
+        self._at, self._names = 0, []
 
 
 class Connection:
@@ -115,10 +158,12 @@ def answer(field: int) -> bytes:
     return wire.data_pdu(struct.pack("<HHII", 0, 0, 4, len(body)) + body, wire.COMMAND | wire.LAST)
 
 
-def main(port: int, folder: Path, *, synced: bool) -> None:
+def main(port: int, folder: Path, how: str) -> None:
     """Serve until SIGTERM."""
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
-    keeper, room = Keeper(folder / "received", synced=synced), memoryview(bytearray(ROOM))
+    received = folder / "received"
+    keeper = Logged(received) if how == "logged" else Keeper(received, synced=how == "synced")
+    room = memoryview(bytearray(ROOM))
     with socket.create_server(("127.0.0.1", port)) as listener:
         while True:
             sock, _ = listener.accept()
@@ -128,4 +173,4 @@ def main(port: int, folder: Path, *, synced: bool) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), Path(sys.argv[2]), synced=sys.argv[3] == "synced")
+    main(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])

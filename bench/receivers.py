@@ -156,6 +156,7 @@ RECEIVERS = (
 )
 BARE = (  # no receivers that anybody could use
     Receiver("promise", "the bare promise", _promise("synced")),
+    Receiver("promise-logged", "the bare promise, with a log", _promise("logged")),
     Receiver("promise-unsynced", "the bare promise, fsync off", _promise("unsynced")),
 )
 BY_NAME = {receiver.name: receiver for receiver in RECEIVERS + BARE}

@@ -66,5 +66,7 @@ TARGETS = (
 
 # Who has to be measured in which run, in every round, for the targets; once is enough for the rest of the tables.
 NEEDED = frozenset((target.cell, name) for target in TARGETS for name in (target.mine, target.peer) if name) | {
-    (cell, name) for cell in ("mr-1", "ct-1", "tiny-1") for name in ("promise", "promise-unsynced", "dcmtk-tuned")
+    (cell, name)
+    for cell in ("mr-1", "ct-1", "tiny-1")
+    for name in ("promise", "promise-logged", "promise-unsynced", "dcmtk-tuned")
 }

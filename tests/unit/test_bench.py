@@ -281,36 +281,44 @@ def test_the_page_says_what_was_reached(tmp_path, monkeypatch):
 
 def test_the_page_says_what_the_promise_alone_takes(tmp_path, monkeypatch):
     monkeypatch.setattr(machine, "versions", lambda: [("machine", "made up")])
-    rates = {"cloakroom": 500.0, "promise": 1200.0, "promise-unsynced": 3000.0, "orthanc-tuned": 500.0}
-    rates |= {"dcmtk-tuned": 4000.0}
+    rates = {"cloakroom": 500.0, "promise": 1200.0, "promise-logged": 2000.0, "promise-unsynced": 3000.0}
+    rates |= {"orthanc-tuned": 500.0, "dcmtk-tuned": 4000.0}
     medians = {("mr-1", name, "rate"): rate for name, rate in rates.items()}
     medians |= {("mr-1", name, "cpu"): rate / 2000 for name, rate in rates.items()}
     found = kept.Kept([["machine", "made up"]])
     found.renew(medians, [], {}, "today")
     report.write(tmp_path, found, 5, quick=False)
     page = (tmp_path / "performance.md").read_text("utf-8")
-    row = "1200 (0.60) | 2.40 (2.40) | 0.30 (0.30) | 3000 (1.50) | 0.75 (0.75)"
-    assert f"| MR, raw sender, 1 association | {row} |" in page
+    row = "1200 (0.60) | 2.40 (2.40) | 0.30 (0.30) | 2000 (1.00) | 4.00 (4.00) | 0.50 (0.50)"
+    assert f"| MR, raw sender, 1 association | {row} | 3000 (1.50) | 0.75 (0.75) |" in page
     assert "the bare promise" not in page[page.index("## Throughput") : page.index("## The bare promise")]
     report.write(tmp_path, kept.Kept([["machine", "made up"]]), 5, quick=False)
     assert "## The bare promise" not in (tmp_path / "performance.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize("synced", [True, False])
-def test_the_bare_promise_keeps_what_the_sender_sends(tmp_path, monkeypatch, synced):
+def a_keeper(how, received):
+    return promise.Logged(received) if how == "logged" else promise.Keeper(received, synced=how == "synced")
+
+
+@pytest.mark.parametrize(("how", "syncs"), [("synced", 4), ("logged", 2), ("unsynced", 0)])
+def test_the_bare_promise_keeps_what_the_sender_sends(tmp_path, monkeypatch, how, syncs):
     """Over real associations, by the bench's own sender's side; of several PDUs, and cut anywhere."""
     flushed = []
-    monkeypatch.setattr(os, "fsync", flushed.append)
+    monkeypatch.setattr(promise, "LOG", 1 << 20)
+    monkeypatch.setattr(os, "fdatasync", flushed.append)
     sent = [bytes(range(256)) * 1200, b"tiny"]
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
 
         def serve():
-            keeper = promise.Keeper(tmp_path / "received", synced=synced)
+            keeper = a_keeper(how, tmp_path / "received")
+            monkeypatch.setattr(os, "fsync", flushed.append)
             for _ in range(2):
                 sock, _ = listener.accept()
                 with sock:
                     promise.Connection(sock, keeper, memoryview(bytearray(1 << 20))).serve()
+            if how == "logged":
+                keeper.settle()
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -325,9 +333,24 @@ def test_the_bare_promise_keeps_what_the_sender_sends(tmp_path, monkeypatch, syn
         thread.join(30)
     assert not thread.is_alive()
     assert [path.read_bytes() for path in sorted((tmp_path / "received").iterdir())] == sent
-    assert len(flushed) == (4 if synced else 0)
+    assert len(flushed) == syncs
     with closing(sqlite3.connect(tmp_path / "rows.db")) as rows:
         assert [row[0] for row in rows.execute("SELECT file FROM row ORDER BY file")] == ["00000001", "00000002"]
+
+
+def test_a_log_that_is_full_settles_what_it_held_before_it_begins_anew(tmp_path, monkeypatch):
+    monkeypatch.setattr(promise, "LOG", 1 << 14)
+    keeper = promise.Logged(tmp_path / "received")
+    first, second = bytes(range(250)) * 40, b"second" * 1500
+    keeper.keep([memoryview(first[:10]), memoryview(first[10:])])
+    assert (tmp_path / "rows.log").read_bytes().startswith(first)
+    with closing(sqlite3.connect(tmp_path / "rows.db")) as rows:
+        assert rows.execute("SELECT file FROM row").fetchall() == []
+        keeper.keep([memoryview(second)])
+        assert rows.execute("SELECT file FROM row").fetchall() == [("00000001",)]
+    assert (tmp_path / "rows.log").read_bytes().startswith(second)
+    assert (tmp_path / "rows.log").stat().st_size == 1 << 14
+    assert [path.read_bytes() for path in sorted((tmp_path / "received").iterdir())] == [first, second]
 
 
 MACHINE = [("machine", "made up"), ("Python", "3")]
