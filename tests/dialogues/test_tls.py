@@ -281,6 +281,18 @@ def test_a_leaving_worker_ends_associations_over_tls(
     node.stop_serving()
 
 
+def test_a_name_does_not_pass_for_the_fingerprint_of_another_certificate(
+    secure: Callable[..., Node], authority: Authority
+) -> None:
+    """A common name has room for just 64 characters (RFC 5280, ub-common-name)."""
+    client = authority.client("mr1")
+    bound = fingerprint(authority.folder / "mr1.crt")
+    node = secure(admit=admit(Config(peers=(PeerRule(ae_title="MODALITY", certificates=(bound,)),))))
+    play(node, client, *ESTABLISHED, *GOODBYE)
+    for name in (bound, bound.upper()):
+        play(node, authority.client(name), Send(associate()), *rejected(1, 1, 3))
+
+
 @pytest.mark.parametrize("by", ["fingerprint", "common name", "DNS name"])
 def test_a_bound_title_is_the_certificates_alone(secure: Callable[..., Node], authority: Authority, by: str) -> None:
     client = authority.client("MR1", "mr1.hospital.example")
