@@ -239,7 +239,7 @@ def _peers(config: Config) -> Iterator[Finding]:
     except SecretFileError as error:
         yield Finding("TLS and identities", Mark.WRONG, str(error), "docs/how-to/tls.md")
         return
-    for name, end in expiry.ends(config.tls).items():
+    for name, end in expiry.ends(config).items():
         days = (end - time.time()) / 86_400
         mark = Mark.WRONG if days < 0 else Mark.LOOK if end < time.time() + SOON_SECONDS else Mark.GOOD
         says = f"ends in {days:.0f} days" if days >= 0 else "has ended"

@@ -42,7 +42,7 @@ def signs(node: build.Node, board: Board) -> web.Signs:
         size_bytes=partial(sizes, config),
         last_stored=lambda: glance.index.listing("totals")[0]["last_stored"] or 0.0,
         workers=lambda: workers(board),
-        certificates=partial(expiry.ends, config.tls),
+        certificates=partial(expiry.ends, config),
         keys_usable=lambda: usable(config.keys),
         exports=partial(handover.exports, config),
         arrivals=lambda: arrivals(glance),
@@ -111,7 +111,7 @@ def warnings(config: Config) -> list[str]:
         found.append("officer.key opens the quarantine; move it to the data-protection officer")
     soon = time.time() + SOON_SECONDS
     found += [
-        f"the TLS file {name} ends within thirty days" for name, end in expiry.ends(config.tls).items() if end < soon
+        f"the TLS file {name} ends within thirty days" for name, end in expiry.ends(config).items() if end < soon
     ]
     return found
 

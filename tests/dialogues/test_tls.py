@@ -45,7 +45,7 @@ from test_peers import image
 
 from scp.admission import admit
 from scp.config import Config, Limits, PeerRule, Tls
-from scp.receive import tls
+from scp.receive import expiry, tls
 from scp.receive.drain import Drain
 from scp.receive.supervisor import bind
 from scp.receive.watched import SecretFileError
@@ -415,6 +415,17 @@ def test_authorities_are_not_read_where_nobody_is_asked_for_a_certificate(settin
     assert tls.contexts(anybody, bound=False).get().verify_mode is ssl.CERT_NONE
     with pytest.raises(SecretFileError):
         tls.contexts(anybody, bound=True)
+
+
+def test_the_end_of_the_authorities_is_told_wherever_they_are_asked(settings: Tls) -> None:
+    anybody = settings.model_copy(update={"require_client_certificate": False})
+    bound = (PeerRule(ae_title="MODALITY", certificates=("mr1",)),)
+    assert set(expiry.ends(Config(tls=settings))) == {"certificate", "client_ca"}
+    assert set(expiry.ends(Config(tls=anybody))) == {"certificate"}
+    assert set(expiry.ends(Config(tls=anybody, peers=bound))) == {"certificate", "client_ca"}
+    settings.client_ca.unlink()
+    assert expiry.ends(Config(tls=anybody, peers=bound))["client_ca"] == 0
+    assert expiry.ends(Config()) == {}
 
 
 def test_a_plain_connection_proves_nothing() -> None:
