@@ -3,7 +3,10 @@
 import os
 import select
 from contextlib import suppress
-from typing import Protocol
+from typing import Final, Protocol
+
+
+_LONGEST_POLL: Final = 2**31 - 1  # milliseconds that poll(2) takes, a C int
 
 
 class Stopping(Protocol):
@@ -36,10 +39,10 @@ class Stop:
         return self.wait(0)
 
     def wait(self, timeout: float) -> bool:
-        """Whether it was said, waiting so many seconds for it."""
+        """Whether it was said, waiting so many seconds for it, 24 days at most."""
         poll = select.poll()  # of its own, for no two threads may ask one at a time
         poll.register(self._fd, select.POLLIN)
-        return bool(poll.poll(timeout * 1000))
+        return bool(poll.poll(min(timeout * 1000, _LONGEST_POLL)))
 
     def close(self) -> None:
         """Give the descriptor back; a process that ends need not."""
