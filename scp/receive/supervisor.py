@@ -98,6 +98,7 @@ def supervise(  # noqa: PLR0913  who decides on each is its caller
         supervisor.run()
         supervisor.drain(drain_timeout)
     finally:
+        _forget()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return 0
 
@@ -233,6 +234,12 @@ class _Supervisor:
                 if number is signal.SIGKILL:
                     _logger.error("child_killed", name=life.child.name, pid=life.pid)
                 os.kill(life.pid, number)
+
+
+def _forget() -> None:
+    """Signals that came while the node went: let in now, they would end it as one that was killed."""
+    while signal.sigtimedwait(_TAKEN, 0) is not None:
+        continue
 
 
 def _says_stop(told: signal.struct_siginfo) -> bool:

@@ -200,6 +200,20 @@ def test_sigterm_lets_a_store_in_flight_finish(start: Callable[..., Supervised])
     assert node.logged("child_killed") == 0
 
 
+@pytest.mark.parametrize("again", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_node_that_is_told_again_while_it_goes_ends_as_it_would(
+    start: Callable[..., Supervised], again: signal.Signals
+) -> None:
+    node = start(1)
+    (node.folder / "stubborn").touch()
+    node.process.terminate()
+    until(lambda: node.logged("node_stopping") == 1)
+    node.process.send_signal(again)
+    (node.folder / "stubborn").unlink()
+    assert node.process.wait(PATIENCE) == 0
+    assert node.logged("node_stopped") == 1
+
+
 def test_a_store_that_does_not_end_is_ended_after_the_drain(start: Callable[..., Supervised]) -> None:
     node = start(workers=1, DRAIN="0.1")
     (node.folder / "hold").touch()
