@@ -4,6 +4,7 @@ It has one thread, opens no database, and takes signals one by one (sigtimedwait
 """
 
 import ctypes
+import errno
 import os
 import signal
 import socket
@@ -161,7 +162,12 @@ class _Supervisor:
     def _start(self, life: _Life) -> None:
         life.born = time.monotonic()
         self._board.started(life.slot, 0)
-        life.pid = _fork(life.child, self._listeners)
+        try:
+            life.pid = _fork(life.child, self._listeners)
+        except OSError as error:  # no process or no memory to be had just now: the others go on, and it is tried again
+            _logger.error("child_not_started", name=life.child.name, reason=errno.errorcode.get(error.errno or 0, ""))
+            self._put_off(life)
+            return
         self._board.started(life.slot, life.pid)
         _logger.info("child_started", name=life.child.name, pid=life.pid)
 
@@ -195,12 +201,16 @@ class _Supervisor:
                 life.born = now  # or it would be killed again before it is reaped
 
     def _plan_restart(self, life: _Life, status: int) -> None:
+        self._put_off(life)
+        self._board.restarted(life.slot)
+        _logger.error("child_died", name=life.child.name, status=status, delay=life.delay)
+
+    @staticmethod
+    def _put_off(life: _Life) -> None:
         now = time.monotonic()
         quick = now - life.born < QUICK_SECONDS
         life.delay = min(max(life.delay * 2, FIRST_DELAY), LONGEST_DELAY) if quick else 0.0
         life.due = now + life.delay
-        self._board.restarted(life.slot)
-        _logger.error("child_died", name=life.child.name, status=status, delay=life.delay)
 
     def _reap(self, lives: Iterable[_Life]) -> list[tuple[_Life, int]]:
         """Those that have ended, each with its exit code (negative: the signal that killed it)."""

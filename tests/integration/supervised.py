@@ -1,10 +1,11 @@
 """A node with a house that only writes down what it was handed: `supervised.py FOLDER WORKERS`, run by the tests.
 
 It prints its port. FOLDER/taken gets a line for each store; a store waits while FOLDER/hold exists. A
-child that finds FOLDER/die-NAME dies at once; `steward` writes FOLDER/steward-went when it is told to stop, unless
-FOLDER/stubborn keeps it.
+child that finds FOLDER/die-NAME dies at once, and while FOLDER/no-fork exists none can be started; `steward` writes
+FOLDER/steward-went when it is told to stop, unless FOLDER/stubborn keeps it.
 """
 
+import errno
 import functools
 import os
 import signal
@@ -57,6 +58,13 @@ def main(folder: Path, workers: int) -> int:
             (folder / "board.new").write_text(f"{board.state.name}\n{state}\n")
             (folder / "board.new").rename(folder / "board")
         (folder / "steward-went").write_text(State(board.state).name)
+
+    def fork() -> int:
+        if (folder / "no-fork").exists():
+            raise OSError(errno.EAGAIN, "as where there are as many processes as there may be")
+        return forked()
+
+    forked, os.fork = os.fork, fork
 
     def hung() -> None:
         (folder / "hung").touch()

@@ -156,6 +156,22 @@ def test_a_killed_worker_is_started_again_and_the_service_goes_on(start: Callabl
     assert node.logged("child_died") == 2
 
 
+def test_a_worker_that_cannot_be_started_now_ends_nobody_elses_work(start: Callable[..., Supervised]) -> None:
+    node = start(workers=2)
+    before = node.pids()
+    (node.folder / "no-fork").touch()
+    os.kill(before["worker-0"], signal.SIGKILL)
+    until(lambda: node.logged("child_not_started") >= 2)
+    assert node.process.poll() is None
+    assert is_alive(before["worker-1"])
+    assert echo(node.port)
+    (node.folder / "no-fork").unlink()
+    until(lambda: node.pids()["worker-0"] not in {0, before["worker-0"]})
+    assert node.pids()["worker-1"] == before["worker-1"]
+    node.process.terminate()
+    assert node.process.wait(PATIENCE) == 0
+
+
 def test_a_child_that_cannot_live_is_tried_with_growing_delay(start: Callable[..., Supervised]) -> None:
     node = start(workers=2)
     (node.folder / "die-worker-0").touch()
