@@ -110,9 +110,7 @@ def warnings(config: Config) -> list[str]:
     elif keys.load(config.keys).private_half is not None:
         found.append("officer.key opens the quarantine; move it to the data-protection officer")
     soon = time.time() + SOON_SECONDS
-    found += [
-        f"the TLS file {name} ends within thirty days" for name, end in expiry.ends(config).items() if end < soon
-    ]
+    found += [f"the TLS file {name} ends within thirty days" for name, end in expiry.ends(config).items() if end < soon]
     return found
 
 

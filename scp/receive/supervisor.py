@@ -41,7 +41,7 @@ class Child:
 
     Those that listen hold the listeners and are stopped first; the others go last. One that is watched shows on the
     board that it lives, and is killed and started again when it has not done so for too long. One that renews gets
-    SIGHUP when there is something new to be read.
+    SIGHUP when there is something new to be read, and lets it in by `scp.stop.renewing`.
     """
 
     name: str
@@ -99,7 +99,8 @@ def supervise(  # noqa: PLR0913  who decides on each is its caller
         supervisor.run()
         supervisor.drain(drain_timeout)
     finally:
-        _forget()
+        while signal.sigtimedwait(_TAKEN, 0):
+            pass  # told once more while it went: let in now, that would end it as one that was killed
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return 0
 
@@ -246,12 +247,6 @@ class _Supervisor:
                 os.kill(life.pid, number)
 
 
-def _forget() -> None:
-    """Signals that came while the node went: let in now, they would end it as one that was killed."""
-    while signal.sigtimedwait(_TAKEN, 0) is not None:
-        continue
-
-
 def _says_stop(told: signal.struct_siginfo) -> bool:
     return told.si_signo in _STOP or (told.si_signo == signal.SIGHUP and told.si_code == _SI_KERNEL)
 
@@ -270,7 +265,7 @@ def _live(child: Child, listeners: Sequence[socket.socket], parent: int) -> NoRe
     """The forked child's whole life: nothing of the parent's is unwound in it, however it ends."""
     code = 1
     try:
-        _become(parent)
+        _become(child, parent)
         if not child.listens:
             for listener in listeners:
                 listener.close()  # or the port would stay open while the node drains
@@ -287,8 +282,11 @@ def _live(child: Child, listeners: Sequence[socket.socket], parent: int) -> NoRe
             os._exit(code)
 
 
-def _become(parent: int) -> None:
-    """Die with the supervisor, leave a terminal's ^C to it, and take signals as a fresh process does."""
+def _become(child: Child, parent: int) -> None:
+    """Die with the supervisor, leave a terminal's ^C to it, and take signals as a fresh process does.
+
+    A SIGHUP that comes before one that renews can hear it waits until it can (`scp.stop.renewing`).
+    """
     if _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "prctl")
     if os.getppid() != parent:  # it died before the call
@@ -297,4 +295,4 @@ def _become(parent: int) -> None:
         signal.signal(number, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    signal.pthread_sigmask(signal.SIG_SETMASK, {signal.SIGHUP} if child.renews else ())

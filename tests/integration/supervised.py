@@ -2,7 +2,8 @@
 
 It prints its port. FOLDER/taken gets a line for each store; a store waits while FOLDER/hold exists. A
 child that finds FOLDER/die-NAME dies at once, and while FOLDER/no-fork exists none can be started; `steward` writes
-FOLDER/steward-went when it is told to stop, unless FOLDER/stubborn keeps it.
+FOLDER/steward-went when it is told to stop, unless FOLDER/stubborn keeps it. On SIGHUP FOLDER/renewed gets a line for
+whoever hears it; a worker is not ready to while FOLDER/late exists.
 """
 
 import errno
@@ -48,7 +49,14 @@ def main(folder: Path, workers: int) -> int:
     def worker(slot: int) -> None:
         if (folder / f"die-{names[slot]}").exists():
             sys.exit(3)
-        run_worker([Entrance(listener)], door, board, slot)
+        while (folder / "late").exists():
+            time.sleep(0.01)
+        run_worker([Entrance(listener)], door, board, slot, functools.partial(renew, names[slot]))
+
+    def renew(name: str, door: FrontDoor | None = None) -> FrontDoor | None:
+        with (folder / "renewed").open("a") as lines:
+            lines.write(f"{name}\n")
+        return door
 
     def steward() -> None:
         told = threading.Event()
@@ -64,19 +72,24 @@ def main(folder: Path, workers: int) -> int:
             raise OSError(errno.EAGAIN, "as where there are as many processes as there may be")
         return forked()
 
+    def told() -> bool:
+        renew("supervisor")
+        return True
+
     forked, os.fork = os.fork, fork
 
     def hung() -> None:
         (folder / "hung").touch()
 
     children = [
-        Child(names[slot], functools.partial(worker, slot), listens=True, watched=True) for slot in range(workers)
+        Child(names[slot], functools.partial(worker, slot), listens=True, watched=True, renews=True)
+        for slot in range(workers)
     ]
     watch = Watch(float(os.environ.get("HUNG", "60")), hung)
     sys.stdout.write(f"{listener.getsockname()[1]}\n")
     sys.stdout.flush()
     children.append(Child("steward", steward))
-    return supervise([listener], children, board, drain_timeout=limits.drain_seconds, watch=watch)
+    return supervise([listener], children, board, drain_timeout=limits.drain_seconds, watch=watch, renew=told)
 
 
 if __name__ == "__main__":

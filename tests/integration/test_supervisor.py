@@ -172,6 +172,23 @@ def test_a_worker_that_cannot_be_started_now_ends_nobody_elses_work(start: Calla
     assert node.process.wait(PATIENCE) == 0
 
 
+def test_who_is_just_starting_hears_of_what_is_new_as_soon_as_it_can(start: Callable[..., Supervised]) -> None:
+    """It was forked with what was read before, and would serve by the old recipe for as long as it lives."""
+    node = start(workers=2)
+    before = node.pids()["worker-0"]
+    (node.folder / "late").touch()
+    os.kill(before, signal.SIGKILL)
+    until(lambda: node.pids()["worker-0"] not in {0, before})
+    node.process.send_signal(signal.SIGHUP)
+    renewed = node.folder / "renewed"
+    until(lambda: renewed.exists() and set(renewed.read_text().split()) == {"supervisor", "worker-1"})
+    (node.folder / "late").unlink()
+    until(lambda: set(renewed.read_text().split()) == {"supervisor", "worker-0", "worker-1"})
+    assert len(renewed.read_text().split()) == 3
+    node.process.terminate()
+    assert node.process.wait(PATIENCE) == 0
+
+
 def test_a_child_that_cannot_live_is_tried_with_growing_delay(start: Callable[..., Supervised]) -> None:
     node = start(workers=2)
     (node.folder / "die-worker-0").touch()
