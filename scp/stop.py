@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Protocol
 
-
 _LONGEST_POLL: Final = 2**31 - 1  # milliseconds that poll(2) takes, a C int
 
 

@@ -67,7 +67,7 @@ def secret(path: Path) -> str:
 
 
 def _stamp(path: Path) -> _Stamp:
-    """With its mode and the time of its last change of mode or owner: a file that was refused for them waits for that."""
+    """With its mode and when that or its owner changed last: a file that was refused for them waits for that."""
     try:
         found = path.stat()
     except OSError:

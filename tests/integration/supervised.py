@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from scp import log
@@ -34,6 +35,12 @@ def take(folder: Path, arrival: Arrival) -> Outcome:
     with (folder / "taken").open("a") as lines:
         lines.write(f"{os.getpid()} {len(arrival.data)} {arrival.sop_instance_uid}\n")
     return Outcome.STORAGE_FAULT if (folder / "fault").exists() else Outcome.STORED
+
+
+def fork(folder: Path, forked: Callable[[], int]) -> int:
+    if (folder / "no-fork").exists():
+        raise OSError(errno.EAGAIN, "as where there are as many processes as there may be")
+    return forked()
 
 
 def main(folder: Path, workers: int) -> int:
@@ -67,16 +74,11 @@ def main(folder: Path, workers: int) -> int:
             (folder / "board.new").rename(folder / "board")
         (folder / "steward-went").write_text(State(board.state).name)
 
-    def fork() -> int:
-        if (folder / "no-fork").exists():
-            raise OSError(errno.EAGAIN, "as where there are as many processes as there may be")
-        return forked()
-
     def told() -> bool:
         renew("supervisor")
         return True
 
-    forked, os.fork = os.fork, fork
+    os.fork = functools.partial(fork, folder, os.fork)
 
     def hung() -> None:
         (folder / "hung").touch()
