@@ -18,12 +18,14 @@ from scp.cli.output import NOT_FOUND, ConfigOption, JsonOption, listing
 from scp.config import Config, ConfigError, load
 from scp.db import backup
 from scp.db.engine import BUSY_SECONDS, DatabaseError
-from scp.db.turn import Turn, holder
+from scp.db.turn import Turn, holder, locker
 from scp.deidentify.recipe import RecipeError
+from scp.glance import Publishing
 from scp.receive import credentials, expiry
 from scp.receive.watched import SecretFileError
 from scp.retrieve.probe import Peer, ProbeError, echo
 from scp.store import keys
+from scp.store.staging import LOCK, STAGING
 
 SYNCS = 20
 SLOW_SYNC_SECONDS = 0.05
@@ -255,6 +257,16 @@ def _handover(config: Config) -> Iterator[Finding]:
         yield Finding("handover", Mark.GOOD, "the group may be given, and what gates and exports run is there")
 
 
+def _publishing(config: Config) -> Iterator[Finding]:
+    lock = config.export / STAGING / LOCK
+    if Publishing(lock, "publishing", BUSY_SECONDS).comes(2 * BUSY_SECONDS):
+        return
+    process = locker(lock)
+    who = "a process" if process is None else f"process {process}"
+    says = f"waits for {BUSY_SECONDS:.0f} s already: {who} holds {lock} and does not give it back"
+    yield Finding("publishing", Mark.WRONG, says, "a command that was stopped: let it go on (SIGCONT), or end it")
+
+
 def _peer(config: Config, name: str) -> Iterator[Finding]:
     title, _, address = name.rpartition("@")
     host, _, port = address.rpartition(":")
@@ -269,5 +281,16 @@ def _peer(config: Config, name: str) -> Iterator[Finding]:
         yield Finding(name, Mark.GOOD, "answers C-ECHO")
 
 
-CHECKS: tuple[Check, ...] = (_ports, _folders, _disks, _clock, _keys, _databases, _recipe, _handover, _peers)
+CHECKS: tuple[Check, ...] = (
+    _ports,
+    _folders,
+    _disks,
+    _clock,
+    _keys,
+    _databases,
+    _recipe,
+    _handover,
+    _publishing,
+    _peers,
+)
 """In the order in which a start would meet them."""

@@ -46,7 +46,7 @@ def signs(node: build.Node, board: Board) -> web.Signs:
         keys_usable=lambda: usable(config.keys),
         exports=partial(handover.exports, config),
         arrivals=lambda: arrivals(glance),
-        warnings=lambda: warnings(config),
+        warnings=lambda: [*warnings(config), *glance.warnings()],
         about=about(node, time.time()),
     )
 
