@@ -61,7 +61,8 @@ class Arriving:
         self._file = file
         self._seen = seen
         self._most = bounds.header_bytes - len(instance.dataset.data)
-        self._parts = _parts(instance.arrival.rest or ())
+        self._rest = instance.arrival.rest
+        self._parts = _parts(self._rest or ())
         self._written = hashlib.sha256()
         self._behind = bytearray()
         self._pulled: tuple[int, int] | None = None  # where what is pulled begins: in the file, in _behind
@@ -131,6 +132,8 @@ class Arriving:
             self._behind += part[taken:]
             if len(self._behind) > self._most:
                 raise too_long()
+            if self._rest:
+                self._rest.keep(len(self._data) + len(self._behind))
 
     def _write(self, *parts: Part) -> None:
         with answerable("the instance's file"):

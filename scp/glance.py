@@ -11,9 +11,23 @@ from scp.db.turn import Turn
 from scp.outcome import Failure
 from scp.state import State
 from scp.store.belonging import is_there
+from scp.store.staging import LOCK, STAGING, Staging
 
 TURN_SECONDS: Final = 0.5
 """What /readyz and a scrape wait for a writer's turn; one that does not come is told some looks later."""
+HELD_SECONDS: Final = 60.0
+"""No visit takes so long to publish: its files are renamed, or taken away."""
+HELD: Final = "no visit is published: a process that was stopped, or hangs, holds the lock of the export folder"
+
+
+class Publishing(Turn):
+    """The same for whoever would publish, merge, split or take away a visit: they come one at a time."""
+
+    def _take(self) -> bool:
+        if self._path.exists():  # else nobody has published yet, and to ask would make it
+            with Staging(self._path.parent.parent).alone():
+                pass
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +37,7 @@ class Glance:
     config: Config
     index: Index
     turns: Sequence[Turn] = ()
+    publishing: Turn | None = None
 
     def visits(self) -> dict[str, int]:
         """Visits by the state of their latest delivery."""
@@ -59,11 +74,18 @@ class Glance:
             found.append(why)
         return found
 
+    def warnings(self, patience: float = TURN_SECONDS) -> list[str]:
+        """What should not stay so though instances are stored, one fixed sentence each; waits as `troubles` does."""
+        if self.publishing is None or self.publishing.comes(patience):
+            return []
+        return [HELD]
+
 
 def look(config: Config) -> Glance:
     """Opens the index, so call it after the fork."""
     turns = Turn(config.index_path, "index"), Turn(config.linkage_path, "linkage")
-    return Glance(config, Index(config.index_path), turns)
+    publishing = Publishing(config.export / STAGING / LOCK, "publishing", HELD_SECONDS)
+    return Glance(config, Index(config.index_path), turns, publishing)
 
 
 def free_bytes(config: Config) -> dict[str, int]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Self, final
 
 from scp.dataset import DataSet
+from scp.outcome import Failure, Outcome
 from scp.pixels import Pixels
 
 Part = bytes | bytearray | memoryview
@@ -35,12 +36,19 @@ class Broken(Exception):  # noqa: N818  an end, not an error
 class Rest(Iterator[memoryview]):
     """What of a large data set is still on the wire: pulled once, each piece good until the next one is asked for.
 
-    `size` counts the bytes pulled. Raises Broken when the association ends before the data set does.
+    `size` counts the bytes pulled. Raises Broken when the association ends before the data set does. `room` says
+    whether so many bytes of the data set may be in memory.
     """
 
-    def __init__(self, pieces: Iterator[memoryview]) -> None:
+    def __init__(self, pieces: Iterator[memoryview], room: Callable[[int], bool] = lambda _size: True) -> None:
         self._pieces = pieces
+        self._room = room
         self.size = 0
+
+    def keep(self, size: int) -> None:
+        """To be asked before more of it is kept in memory than came with it; raises Failure OUT_OF_RESOURCES."""
+        if not self._room(size):
+            raise Failure(Outcome.OUT_OF_RESOURCES, "as many bytes as may be are in flight already")
 
     def __iter__(self) -> Self:
         return self

@@ -217,4 +217,4 @@ def _read(arrival: Arrival, header: Header, neighbours: Neighbours) -> tuple[Dat
         return neighbours.read(arrival.data, explicit=header.explicit, bounds=header.bounds), None
     if not isinstance(arrival.data, bytearray):
         raise TypeError("the beginning of what is still coming has to be able to grow")
-    return begin(arrival.data, arrival.rest, header)
+    return begin(arrival.data, arrival.rest, header, arrival.rest.keep)

@@ -4,7 +4,7 @@ A large data set is never wholly in memory. Its header is, up to the pixel data'
 walked from fragment to fragment, across the borders of the pieces in which it comes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from scp.bounds import Bounds, Excess
@@ -92,8 +92,12 @@ class Header(NamedTuple):
     bounds: Bounds
 
 
-def begin(data: bytearray, rest: Iterator[memoryview], header: Header) -> tuple[DataSet, Pixels | None]:
+def begin(
+    data: bytearray, rest: Iterator[memoryview], header: Header, keep: Callable[[int], None] = lambda _size: None
+) -> tuple[DataSet, Pixels | None]:
     """Gather in `data` what stands before the pixel data; without Pixels the whole data set has come and was read.
+
+    `keep` is asked before `data` grows to so many bytes, and raises where it may not.
 
     The table then ends with the pixel data's element, whose value lies beyond the bytes there are. Raises Failure
     MALFORMED (Excess) for more than `header_bytes`, and what `dataset.read` raises.
@@ -101,7 +105,7 @@ def begin(data: bytearray, rest: Iterator[memoryview], header: Header) -> tuple[
     while (found := _find(data, header)) is None:
         if len(data) > header.bounds.header_bytes:
             raise too_long()
-        if not _gather(data, rest, min(2 * len(data), header.bounds.header_bytes + 1)):
+        if not _gather(data, rest, min(2 * len(data), header.bounds.header_bytes + 1), keep):
             return read(data, explicit=header.explicit, bounds=header.bounds), None
     if found.value > header.bounds.header_bytes:
         raise too_long()
@@ -122,9 +126,10 @@ def behind(data: bytearray, pixels: Pixels, *, explicit: bool) -> DataSet:
     return dataset
 
 
-def _gather(data: bytearray, rest: Iterator[memoryview], least: int) -> bool:
+def _gather(data: bytearray, rest: Iterator[memoryview], least: int, keep: Callable[[int], None]) -> bool:
     """Pull until there are `least` bytes; False when nothing more comes."""
     for piece in rest:
+        keep(len(data) + len(piece))
         data += piece
         if len(data) >= least:
             return True

@@ -2,8 +2,22 @@
 
 import os
 import select
+import signal
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol
+from typing import Final, Protocol
+
+_LONGEST_POLL: Final = 2**31 - 1  # milliseconds that poll(2) takes, a C int
+
+
+def renewing(renew: Callable[[], None]) -> None:
+    """Call `renew` on SIGHUP, in the main thread, from now on, and for one that has come since the fork as well.
+
+    Until then the supervisor has a child hold it back, whose configuration is that of the fork: what has been read anew
+    while it was still opening its databases must not pass it by.
+    """
+    signal.signal(signal.SIGHUP, lambda _number, _frame: renew())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
 
 class Stopping(Protocol):
@@ -36,10 +50,10 @@ class Stop:
         return self.wait(0)
 
     def wait(self, timeout: float) -> bool:
-        """Whether it was said, waiting so many seconds for it."""
+        """Whether it was said, waiting so many seconds for it, 24 days at most."""
         poll = select.poll()  # of its own, for no two threads may ask one at a time
         poll.register(self._fd, select.POLLIN)
-        return bool(poll.poll(timeout * 1000))
+        return bool(poll.poll(min(timeout * 1000, _LONGEST_POLL)))
 
     def close(self) -> None:
         """Give the descriptor back; a process that ends need not."""

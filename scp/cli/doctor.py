@@ -18,12 +18,14 @@ from scp.cli.output import NOT_FOUND, ConfigOption, JsonOption, listing
 from scp.config import Config, ConfigError, load
 from scp.db import backup
 from scp.db.engine import BUSY_SECONDS, DatabaseError
-from scp.db.turn import Turn, holder
+from scp.db.turn import Turn, holder, locker
 from scp.deidentify.recipe import RecipeError
+from scp.glance import Publishing
 from scp.receive import credentials, expiry
 from scp.receive.watched import SecretFileError
 from scp.retrieve.probe import Peer, ProbeError, echo
 from scp.store import keys
+from scp.store.staging import LOCK, STAGING
 
 SYNCS = 20
 SLOW_SYNC_SECONDS = 0.05
@@ -239,7 +241,7 @@ def _peers(config: Config) -> Iterator[Finding]:
     except SecretFileError as error:
         yield Finding("TLS and identities", Mark.WRONG, str(error), "docs/how-to/tls.md")
         return
-    for name, end in expiry.ends(config.tls).items():
+    for name, end in expiry.ends(config).items():
         days = (end - time.time()) / 86_400
         mark = Mark.WRONG if days < 0 else Mark.LOOK if end < time.time() + SOON_SECONDS else Mark.GOOD
         says = f"ends in {days:.0f} days" if days >= 0 else "has ended"
@@ -253,6 +255,16 @@ def _handover(config: Config) -> Iterator[Finding]:
         yield Finding("handover", Mark.WRONG, str(error), "docs/visits.md")
     else:
         yield Finding("handover", Mark.GOOD, "the group may be given, and what gates and exports run is there")
+
+
+def _publishing(config: Config) -> Iterator[Finding]:
+    lock = config.export / STAGING / LOCK
+    if Publishing(lock, "publishing", BUSY_SECONDS).comes(2 * BUSY_SECONDS):
+        return
+    process = locker(lock)
+    who = "a process" if process is None else f"process {process}"
+    says = f"waits for {BUSY_SECONDS:.0f} s already: {who} holds {lock} and does not give it back"
+    yield Finding("publishing", Mark.WRONG, says, "a command that was stopped: let it go on (SIGCONT), or end it")
 
 
 def _peer(config: Config, name: str) -> Iterator[Finding]:
@@ -269,5 +281,16 @@ def _peer(config: Config, name: str) -> Iterator[Finding]:
         yield Finding(name, Mark.GOOD, "answers C-ECHO")
 
 
-CHECKS: tuple[Check, ...] = (_ports, _folders, _disks, _clock, _keys, _databases, _recipe, _handover, _peers)
+CHECKS: tuple[Check, ...] = (
+    _ports,
+    _folders,
+    _disks,
+    _clock,
+    _keys,
+    _databases,
+    _recipe,
+    _handover,
+    _publishing,
+    _peers,
+)
 """In the order in which a start would meet them."""

@@ -16,7 +16,7 @@ from scp.outcome import Outcome
 from scp.receive.door import FrontDoor
 from scp.receive.negotiation import STORAGE_CLASSES, quieten
 from scp.receive.storage import take
-from scp.stop import Stop
+from scp.stop import Stop, renewing
 from scp.store.quarantine import Quarantine
 from scp.volumes import Volume
 
@@ -104,6 +104,6 @@ def watch(current: Current, metrics: Metrics, alive: Callable[[], None]) -> None
             told.clear()
             renew()
 
-    signal.signal(signal.SIGHUP, lambda number, _frame: told.append(number))
+    renewing(lambda: told.append(signal.SIGHUP))
     quieten()
     running.loop(stop, look)

@@ -28,7 +28,7 @@ from scp.receive.identity import Users
 from scp.receive.negotiation import STORAGE_CLASSES
 from scp.receive.supervisor import Child, Watch, bind, supervise
 from scp.receive.worker import Entrance, run_worker
-from scp.stop import Stop
+from scp.stop import Stop, renewing
 
 
 def serve(config: ConfigOption = None) -> None:
@@ -190,5 +190,5 @@ def _web(current: Current, metrics: Metrics, board: Board, slot: int, status: so
             told.clear()
             threading.Thread(target=renew, daemon=True).start()
 
-    signal.signal(signal.SIGHUP, lambda number, _frame: told.append(number))
+    renewing(lambda: told.append(signal.SIGHUP))
     web.run(status, pages, stop, alive)

@@ -42,11 +42,11 @@ def signs(node: build.Node, board: Board) -> web.Signs:
         size_bytes=partial(sizes, config),
         last_stored=lambda: glance.index.listing("totals")[0]["last_stored"] or 0.0,
         workers=lambda: workers(board),
-        certificates=partial(expiry.ends, config.tls),
+        certificates=partial(expiry.ends, config),
         keys_usable=lambda: usable(config.keys),
         exports=partial(handover.exports, config),
         arrivals=lambda: arrivals(glance),
-        warnings=lambda: warnings(config),
+        warnings=lambda: [*warnings(config), *glance.warnings()],
         about=about(node, time.time()),
     )
 
@@ -110,9 +110,7 @@ def warnings(config: Config) -> list[str]:
     elif keys.load(config.keys).private_half is not None:
         found.append("officer.key opens the quarantine; move it to the data-protection officer")
     soon = time.time() + SOON_SECONDS
-    found += [
-        f"the TLS file {name} ends within thirty days" for name, end in expiry.ends(config.tls).items() if end < soon
-    ]
+    found += [f"the TLS file {name} ends within thirty days" for name, end in expiry.ends(config).items() if end < soon]
     return found
 
 

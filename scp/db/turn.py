@@ -37,15 +37,20 @@ class Turn:
 
     def _wait(self, waiting: "_Waiting") -> None:
         try:
-            if self._engine is None and self._path.exists():  # else to ask would make it
-                self._engine = Engine(self._path, self.name)
-            if self._engine is not None:
-                with self._engine.write():
-                    waiting.came = True
+            waiting.came = self._take()
         except (Failure, DatabaseError, OSError):
             waiting.came = False
         finally:
             waiting.over.set()
+
+    def _take(self) -> bool:
+        """Take the lock and give it back; False where there is none. Raises Failure, DatabaseError and OSError."""
+        if self._engine is None and self._path.exists():  # else to ask would make it
+            self._engine = Engine(self._path, self.name)
+        if self._engine is None:
+            return False
+        with self._engine.write():
+            return True
 
 
 class _Waiting:
@@ -59,8 +64,13 @@ class _Waiting:
 
 def holder(path: Path) -> int | None:
     """The process that holds the write lock of this database, as proc_locks(5) says; None where it says none."""
+    return locker(path.with_suffix(".lock"))
+
+
+def locker(file: Path) -> int | None:
+    """The same of a file that is locked itself (flock(2))."""
     try:
-        lock = path.with_suffix(".lock").stat()
+        lock = file.stat()
         lines = Path("/proc/locks").read_text("ascii").splitlines()
     except OSError:
         return None

@@ -198,7 +198,10 @@ class Association:
             return self._refused(failure)
         metrics.step_seconds.labels("receive").observe(time.perf_counter() - start)
         metrics.received_bytes.inc(len(arrival.data))
-        return storage.take(self._door, arrival)
+        outcome = storage.take(self._door, arrival)
+        if self._share.refused:
+            self._count("max_bytes_in_flight")
+        return outcome
 
     def _refused(self, failure: Failure) -> Outcome:
         """An instance that did not get as far as the walk."""

@@ -8,7 +8,7 @@ from cryptography import x509
 from scp.receive.watched import SecretFileError
 
 if TYPE_CHECKING:
-    from scp.config import Tls
+    from scp.config import Config
 
 
 def end(path: Path) -> float:
@@ -22,12 +22,13 @@ def end(path: Path) -> float:
     return min(certificate.not_valid_after_utc.timestamp() for certificate in held)
 
 
-def ends(settings: "Tls") -> dict[str, float]:
+def ends(config: "Config") -> dict[str, float]:
     """The same of each TLS file in use, by its setting; one that cannot be read has ended (0)."""
+    settings = config.tls
     if not settings.enabled:
         return {}
     files = {"certificate": settings.certificate}
-    if settings.require_client_certificate:
+    if settings.require_client_certificate or any(peer.certificates for peer in config.peers):
         files["client_ca"] = settings.client_ca
     found = {}
     for name, path in files.items():

@@ -98,6 +98,10 @@ class Messages:
                 return data, pieces
         return data, None
 
+    def holds(self, size: int) -> bool:
+        """Whether there is room for so many bytes of this data set in memory; waited for, and not asked for again."""
+        return self._share.holds(size)
+
     def _data_set(self, context_id: int) -> Iterator[memoryview]:
         first = self._fragment()
         if first.context_id != context_id:

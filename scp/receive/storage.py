@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from scp import log
@@ -31,7 +32,7 @@ def receive(messages: "Messages", context_id: int, context: "Context", command: 
         context_class=context.abstract_syntax,
         transfer_syntax=context.transfer_syntax,
         data=data,
-        rest=None if rest is None else Rest(_pulled(rest)),
+        rest=None if rest is None else Rest(_pulled(rest), messages.holds),
     )
 
 
@@ -46,7 +47,7 @@ def take(door: "FrontDoor", arrival: Arrival) -> Outcome:
         try:
             outcome = door.take(arrival)
         finally:
-            _pass_over(door, arrival.rest)
+            _pass_over(door, arrival)
     except Broken as broken:
         raise broken.error from None
     except Exception as error:  # the one such place of the package: a sender always gets an answer
@@ -64,11 +65,15 @@ def _pulled(pieces: Iterator[memoryview]) -> Iterator[memoryview]:
         raise Broken(error) from None
 
 
-def _pass_over(door: "FrontDoor", rest: Rest | None) -> None:
+def _pass_over(door: "FrontDoor", arrival: Arrival) -> None:
+    """Pull what is left of a large one; while it comes, nobody wants what was kept of it in memory any more."""
+    rest = arrival.rest
     if rest is None:
         return
     try:
         for _ in rest:
-            pass
+            if isinstance(arrival.data, bytearray):
+                with suppress(BufferError):  # a defect's traceback looks at it
+                    arrival.data.clear()
     finally:
         door.metrics.received_bytes.inc(rest.size)

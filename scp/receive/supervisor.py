@@ -4,6 +4,7 @@ It has one thread, opens no database, and takes signals one by one (sigtimedwait
 """
 
 import ctypes
+import errno
 import os
 import signal
 import socket
@@ -40,7 +41,7 @@ class Child:
 
     Those that listen hold the listeners and are stopped first; the others go last. One that is watched shows on the
     board that it lives, and is killed and started again when it has not done so for too long. One that renews gets
-    SIGHUP when there is something new to be read.
+    SIGHUP when there is something new to be read, and lets it in by `scp.stop.renewing`.
     """
 
     name: str
@@ -98,6 +99,8 @@ def supervise(  # noqa: PLR0913  who decides on each is its caller
         supervisor.run()
         supervisor.drain(drain_timeout)
     finally:
+        while signal.sigtimedwait(_TAKEN, 0):
+            pass  # told once more while it went: let in now, that would end it as one that was killed
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return 0
 
@@ -160,7 +163,12 @@ class _Supervisor:
     def _start(self, life: _Life) -> None:
         life.born = time.monotonic()
         self._board.started(life.slot, 0)
-        life.pid = _fork(life.child, self._listeners)
+        try:
+            life.pid = _fork(life.child, self._listeners)
+        except OSError as error:  # no process or no memory to be had just now: the others go on, and it is tried again
+            _logger.error("child_not_started", name=life.child.name, reason=errno.errorcode.get(error.errno or 0, ""))
+            self._put_off(life)
+            return
         self._board.started(life.slot, life.pid)
         _logger.info("child_started", name=life.child.name, pid=life.pid)
 
@@ -194,12 +202,16 @@ class _Supervisor:
                 life.born = now  # or it would be killed again before it is reaped
 
     def _plan_restart(self, life: _Life, status: int) -> None:
+        self._put_off(life)
+        self._board.restarted(life.slot)
+        _logger.error("child_died", name=life.child.name, status=status, delay=life.delay)
+
+    @staticmethod
+    def _put_off(life: _Life) -> None:
         now = time.monotonic()
         quick = now - life.born < QUICK_SECONDS
         life.delay = min(max(life.delay * 2, FIRST_DELAY), LONGEST_DELAY) if quick else 0.0
         life.due = now + life.delay
-        self._board.restarted(life.slot)
-        _logger.error("child_died", name=life.child.name, status=status, delay=life.delay)
 
     def _reap(self, lives: Iterable[_Life]) -> list[tuple[_Life, int]]:
         """Those that have ended, each with its exit code (negative: the signal that killed it)."""
@@ -253,7 +265,7 @@ def _live(child: Child, listeners: Sequence[socket.socket], parent: int) -> NoRe
     """The forked child's whole life: nothing of the parent's is unwound in it, however it ends."""
     code = 1
     try:
-        _become(parent)
+        _become(child, parent)
         if not child.listens:
             for listener in listeners:
                 listener.close()  # or the port would stay open while the node drains
@@ -270,8 +282,11 @@ def _live(child: Child, listeners: Sequence[socket.socket], parent: int) -> NoRe
             os._exit(code)
 
 
-def _become(parent: int) -> None:
-    """Die with the supervisor, leave a terminal's ^C to it, and take signals as a fresh process does."""
+def _become(child: Child, parent: int) -> None:
+    """Die with the supervisor, leave a terminal's ^C to it, and take signals as a fresh process does.
+
+    A SIGHUP that comes before one that renews can hear it waits until it can (`scp.stop.renewing`).
+    """
     if _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "prctl")
     if os.getppid() != parent:  # it died before the call
@@ -280,4 +295,4 @@ def _become(parent: int) -> None:
         signal.signal(number, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    signal.pthread_sigmask(signal.SIG_SETMASK, {signal.SIGHUP} if child.renews else ())

@@ -11,7 +11,7 @@ from scp import log
 _OTHERS: Final = 0o027  # a group may read, as in a pod whose secrets belong to it; nobody else, and none may write
 
 _Made = TypeVar("_Made")
-_Stamp = tuple[int, int, int] | None
+_Stamp = tuple[int, int, int, int, int] | None
 _logger = log.get("receive")
 
 
@@ -67,8 +67,9 @@ def secret(path: Path) -> str:
 
 
 def _stamp(path: Path) -> _Stamp:
+    """With its mode and when that or its owner changed last: a file that was refused for them waits for that."""
     try:
         found = path.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_ino, found.st_size
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_mode, found.st_ino, found.st_size

@@ -23,6 +23,7 @@ GRACE_SECONDS: Final = 1.0  # how long a leaving worker waits for an association
 LINGER_SECONDS: Final = 1.0
 LINGER_BYTES: Final = 1024 * 1024
 SCRAP_BYTES: Final = 8 * 1024
+_LONGEST_POLL: Final = 2**31 - 1
 _HEADER: Final = struct.Struct(">BxI")
 _WANT_READ: Final = (BlockingIOError, ssl.SSLWantReadError)
 _WANT_WRITE: Final = (BlockingIOError, ssl.SSLWantWriteError)
@@ -251,4 +252,5 @@ def _sooner(due: float, limit: str, until: float) -> tuple[float, str]:
 
 
 def _milliseconds(seconds: float) -> int | None:
-    return None if seconds == inf else math.ceil(seconds * 1000)
+    """For poll(2), whose time is a C int: 24 days at most, after which whoever waits looks again."""
+    return None if seconds == inf else min(math.ceil(seconds * 1000), _LONGEST_POLL)

@@ -24,6 +24,7 @@ from scp.receive.patience import Patience
 from scp.receive.supervisor import BACKLOG
 from scp.receive.threads import Threads
 from scp.receive.wire import Wire
+from scp.stop import renewing
 
 if TYPE_CHECKING:
     import ssl
@@ -69,7 +70,7 @@ def run_worker(
     """
     worker = Worker(entrances, door, board, slot)
     signal.signal(signal.SIGTERM, lambda _number, _frame: worker.leave())
-    signal.signal(signal.SIGHUP, lambda _number, _frame: worker.renew(renew))
+    renewing(lambda: worker.renew(renew))
     quieten()
     sys.setswitchinterval(SWITCH_SECONDS)
     worker.serve()

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
+from scp import log
 from scp.store.direct import Growing, growing
 from scp.store.files import FOLDER_MODE, TEMPORARY, Temporary, answerable, make_folder, sync_folder, temporary
 from scp.store.grouped import GroupedSync
@@ -19,6 +20,8 @@ STAGING = ".tmp"
 MARK = ".node"
 """Whose export folder it is (scp/store/belonging.py)."""
 LOCK = ".publishing"
+
+_logger = log.get("store")
 
 _Made = TypeVar("_Made", bound=Temporary)
 
@@ -106,7 +109,11 @@ class Staging:
         with answerable("the publishing lock"):
             descriptor = os.open(self.root / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                _logger.info("publishing_waits")
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:
             os.close(descriptor)

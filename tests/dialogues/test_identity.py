@@ -270,6 +270,20 @@ def test_a_new_password_holds_without_a_restart(users: Callable[..., Users], pas
     assert checking.check(new) is None, "a file that cannot be read leaves the old in force"
 
 
+def test_a_file_that_was_refused_for_its_mode_holds_once_that_is_put_right(
+    users: Callable[..., Users], passwords: Path
+) -> None:
+    checking = users()
+    old, new = (Claim(2, wants_answer=False, primary=b"ward7", secondary=word) for word in (b"pass word", b"new"))
+    replaced = passwords.with_name("replaced")
+    replaced.write_text(line("ward7", "new"))
+    replaced.chmod(0o644)
+    replaced.rename(passwords)
+    assert [checking.check(claim) for claim in (old, new)] == [None, Rejection.USER_IDENTITY]
+    passwords.chmod(0o400)
+    assert [checking.check(claim) for claim in (old, new)] == [Rejection.USER_IDENTITY, None]
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
 import pytest
+from encoded import explicit
 from peer import (
     ABORT,
     DATA,
@@ -42,8 +43,9 @@ from peer import (
 
 from scp.config import Limits
 from scp.instance import Arrival
+from scp.intake import examine
 from scp.metrics import LIMITS
-from scp.outcome import Outcome
+from scp.outcome import Failure, Outcome
 from scp.receive.threads import KEPT
 from scp.receive.worker import Entrance
 
@@ -197,6 +199,33 @@ def test_without_room_for_its_bytes_a_store_is_answered_a700_and_the_association
     assert [len(arrival.data) for arrival in spoken.taken] == [len(DATA)]
     assert spoken.count("limits_total", limit="max_bytes_in_flight") == 1
     assert spoken.count("instances_total", outcome="out_of_resources") == 1
+    assert spoken.worker.budget.taken == 0
+
+
+def test_the_header_of_a_large_data_set_counts_too_and_is_not_kept_where_there_is_no_room(
+    node: Callable[..., Node],
+) -> None:
+    """What stands before the pixels gathers in memory: of each association up to max_header_bytes."""
+    held: list[int] = []
+
+    def read(arrival: Arrival) -> Outcome:
+        try:
+            examine(arrival)
+        except Failure as failure:
+            held.append(len(arrival.data))
+            return failure.outcome
+        return Outcome.STORED
+
+    spoken = node(limits=Limits(stream_bytes=5000, max_bytes_in_flight=20_000, in_flight_seconds=SHORT), answer=read)
+    header = explicit(0x00104000, "UT", bytes(60_000))
+    pdus = b"".join(pdu(4, pdv(3, 0, header[at : at + 1000])) for at in range(0, len(header), 1000))
+    refused = Answered(0x8001, 0xA700, uid=UID)
+    spoken.play([*ESTABLISHED, Send(STORE_RQ + pdus + pdu(4, pdv(3, 2, b""))), refused, *GOODBYE])
+    spoken.settle()
+    assert held
+    assert held[0] <= 20_000
+    assert [len(arrival.data) for arrival in spoken.taken] == [0], "it is not kept while the rest is passed over"
+    assert spoken.count("limits_total", limit="max_bytes_in_flight") == 1
     assert spoken.worker.budget.taken == 0
 
 

@@ -45,7 +45,7 @@ from test_peers import image
 
 from scp.admission import admit
 from scp.config import Config, Limits, PeerRule, Tls
-from scp.receive import tls
+from scp.receive import expiry, tls
 from scp.receive.drain import Drain
 from scp.receive.supervisor import bind
 from scp.receive.watched import SecretFileError
@@ -281,6 +281,18 @@ def test_a_leaving_worker_ends_associations_over_tls(
     node.stop_serving()
 
 
+def test_a_name_does_not_pass_for_the_fingerprint_of_another_certificate(
+    secure: Callable[..., Node], authority: Authority
+) -> None:
+    """A common name has room for just 64 characters (RFC 5280, ub-common-name)."""
+    client = authority.client("mr1")
+    bound = fingerprint(authority.folder / "mr1.crt")
+    node = secure(admit=admit(Config(peers=(PeerRule(ae_title="MODALITY", certificates=(bound,)),))))
+    play(node, client, *ESTABLISHED, *GOODBYE)
+    for name in (bound, bound.upper()):
+        play(node, authority.client(name), Send(associate()), *rejected(1, 1, 3))
+
+
 @pytest.mark.parametrize("by", ["fingerprint", "common name", "DNS name"])
 def test_a_bound_title_is_the_certificates_alone(secure: Callable[..., Node], authority: Authority, by: str) -> None:
     client = authority.client("MR1", "mr1.hospital.example")
@@ -403,6 +415,17 @@ def test_authorities_are_not_read_where_nobody_is_asked_for_a_certificate(settin
     assert tls.contexts(anybody, bound=False).get().verify_mode is ssl.CERT_NONE
     with pytest.raises(SecretFileError):
         tls.contexts(anybody, bound=True)
+
+
+def test_the_end_of_the_authorities_is_told_wherever_they_are_asked(settings: Tls) -> None:
+    anybody = settings.model_copy(update={"require_client_certificate": False})
+    bound = (PeerRule(ae_title="MODALITY", certificates=("mr1",)),)
+    assert set(expiry.ends(Config(tls=settings))) == {"certificate", "client_ca"}
+    assert set(expiry.ends(Config(tls=anybody))) == {"certificate"}
+    assert set(expiry.ends(Config(tls=anybody, peers=bound))) == {"certificate", "client_ca"}
+    settings.client_ca.unlink()
+    assert expiry.ends(Config(tls=anybody, peers=bound))["client_ca"] == 0
+    assert expiry.ends(Config()) == {}
 
 
 def test_a_plain_connection_proves_nothing() -> None:

@@ -14,6 +14,7 @@ from scp.cli import doctor
 from scp.cli.doctor import Mark
 from scp.config import Config
 from scp.retrieve.send import send
+from scp.store.staging import Staging
 
 
 def look(node, *words):
@@ -187,3 +188,16 @@ def test_a_missing_dcm2niix_is_said_where_an_export_needs_it(tmp_path, monkeypat
     assert (found.mark, found.says) == (Mark.WRONG, "exports: dcm2niix is not installed (pip install dcm2niix)")
     (found,) = doctor._handover(config.model_copy(update={"exports": ("catalog",)}))
     assert found.mark is Mark.GOOD
+
+
+def test_who_keeps_visits_from_being_published_is_named(tmp_path, monkeypatch):
+    config = Config(state=tmp_path / "state", export=tmp_path / "export")
+    assert list(doctor._publishing(config)) == []
+    staging = Staging(config.export)
+    staging.prepare()
+    monkeypatch.setattr(doctor, "BUSY_SECONDS", 0.1)
+    with staging.alone():
+        (found,) = doctor._publishing(config)
+    assert found.mark is Mark.WRONG
+    assert f"process {os.getpid()} holds {staging.root}/.publishing" in found.says
+    assert "SIGCONT" in found.remedy

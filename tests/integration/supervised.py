@@ -1,16 +1,19 @@
 """A node with a house that only writes down what it was handed: `supervised.py FOLDER WORKERS`, run by the tests.
 
 It prints its port. FOLDER/taken gets a line for each store; a store waits while FOLDER/hold exists. A
-child that finds FOLDER/die-NAME dies at once; `steward` writes FOLDER/steward-went when it is told to stop, unless
-FOLDER/stubborn keeps it.
+child that finds FOLDER/die-NAME dies at once, and while FOLDER/no-fork exists none can be started; `steward` writes
+FOLDER/steward-went when it is told to stop, unless FOLDER/stubborn keeps it. On SIGHUP FOLDER/renewed gets a line for
+whoever hears it; a worker is not ready to while FOLDER/late exists.
 """
 
+import errno
 import functools
 import os
 import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from scp import log
@@ -34,6 +37,12 @@ def take(folder: Path, arrival: Arrival) -> Outcome:
     return Outcome.STORAGE_FAULT if (folder / "fault").exists() else Outcome.STORED
 
 
+def fork(folder: Path, forked: Callable[[], int]) -> int:
+    if (folder / "no-fork").exists():
+        raise OSError(errno.EAGAIN, "as where there are as many processes as there may be")
+    return forked()
+
+
 def main(folder: Path, workers: int) -> int:
     log.configure("json")
     listener = bind("127.0.0.1", 0)
@@ -47,7 +56,14 @@ def main(folder: Path, workers: int) -> int:
     def worker(slot: int) -> None:
         if (folder / f"die-{names[slot]}").exists():
             sys.exit(3)
-        run_worker([Entrance(listener)], door, board, slot)
+        while (folder / "late").exists():
+            time.sleep(0.01)
+        run_worker([Entrance(listener)], door, board, slot, functools.partial(renew, names[slot]))
+
+    def renew(name: str, door: FrontDoor | None = None) -> FrontDoor | None:
+        with (folder / "renewed").open("a") as lines:
+            lines.write(f"{name}\n")
+        return door
 
     def steward() -> None:
         told = threading.Event()
@@ -58,17 +74,24 @@ def main(folder: Path, workers: int) -> int:
             (folder / "board.new").rename(folder / "board")
         (folder / "steward-went").write_text(State(board.state).name)
 
+    def told() -> bool:
+        renew("supervisor")
+        return True
+
+    os.fork = functools.partial(fork, folder, os.fork)
+
     def hung() -> None:
         (folder / "hung").touch()
 
     children = [
-        Child(names[slot], functools.partial(worker, slot), listens=True, watched=True) for slot in range(workers)
+        Child(names[slot], functools.partial(worker, slot), listens=True, watched=True, renews=True)
+        for slot in range(workers)
     ]
     watch = Watch(float(os.environ.get("HUNG", "60")), hung)
     sys.stdout.write(f"{listener.getsockname()[1]}\n")
     sys.stdout.flush()
     children.append(Child("steward", steward))
-    return supervise([listener], children, board, drain_timeout=limits.drain_seconds, watch=watch)
+    return supervise([listener], children, board, drain_timeout=limits.drain_seconds, watch=watch, renew=told)
 
 
 if __name__ == "__main__":

@@ -156,6 +156,39 @@ def test_a_killed_worker_is_started_again_and_the_service_goes_on(start: Callabl
     assert node.logged("child_died") == 2
 
 
+def test_a_worker_that_cannot_be_started_now_ends_nobody_elses_work(start: Callable[..., Supervised]) -> None:
+    node = start(workers=2)
+    before = node.pids()
+    (node.folder / "no-fork").touch()
+    os.kill(before["worker-0"], signal.SIGKILL)
+    until(lambda: node.logged("child_not_started") >= 2)
+    assert node.process.poll() is None
+    assert is_alive(before["worker-1"])
+    assert echo(node.port)
+    (node.folder / "no-fork").unlink()
+    until(lambda: node.pids()["worker-0"] not in {0, before["worker-0"]})
+    assert node.pids()["worker-1"] == before["worker-1"]
+    node.process.terminate()
+    assert node.process.wait(PATIENCE) == 0
+
+
+def test_who_is_just_starting_hears_of_what_is_new_as_soon_as_it_can(start: Callable[..., Supervised]) -> None:
+    """It was forked with what was read before, and would serve by the old recipe for as long as it lives."""
+    node = start(workers=2)
+    before = node.pids()["worker-0"]
+    (node.folder / "late").touch()
+    os.kill(before, signal.SIGKILL)
+    until(lambda: node.pids()["worker-0"] not in {0, before})
+    node.process.send_signal(signal.SIGHUP)
+    renewed = node.folder / "renewed"
+    until(lambda: renewed.exists() and set(renewed.read_text().split()) == {"supervisor", "worker-1"})
+    (node.folder / "late").unlink()
+    until(lambda: set(renewed.read_text().split()) == {"supervisor", "worker-0", "worker-1"})
+    assert len(renewed.read_text().split()) == 3
+    node.process.terminate()
+    assert node.process.wait(PATIENCE) == 0
+
+
 def test_a_child_that_cannot_live_is_tried_with_growing_delay(start: Callable[..., Supervised]) -> None:
     node = start(workers=2)
     (node.folder / "die-worker-0").touch()
@@ -198,6 +231,20 @@ def test_sigterm_lets_a_store_in_flight_finish(start: Callable[..., Supervised])
     assert not any(is_alive(pid) for pid in pids.values())
     assert can_bind(node.port)
     assert node.logged("child_killed") == 0
+
+
+@pytest.mark.parametrize("again", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_node_that_is_told_again_while_it_goes_ends_as_it_would(
+    start: Callable[..., Supervised], again: signal.Signals
+) -> None:
+    node = start(1)
+    (node.folder / "stubborn").touch()
+    node.process.terminate()
+    until(lambda: node.logged("node_stopping") == 1)
+    node.process.send_signal(again)
+    (node.folder / "stubborn").unlink()
+    assert node.process.wait(PATIENCE) == 0
+    assert node.logged("node_stopped") == 1
 
 
 def test_a_store_that_does_not_end_is_ended_after_the_drain(start: Callable[..., Supervised]) -> None:

@@ -333,6 +333,14 @@ def test_the_deadline_of_the_whole_has_no_name_here(ends: tuple[Wire, socket.soc
     assert late.value.limit == ""
 
 
+def test_a_deadline_may_be_further_away_than_one_poll_can_wait(ends: tuple[Wire, socket.socket, Drain]) -> None:
+    """Whoever sets idle_seconds to a year means that nobody is to be hung up on."""
+    wire, peer, _ = ends
+    wire._poll = Looking(wire._poll, wire._socket, lambda: peer.sendall(b"\4\0\0\0\0\1x"))  # type: ignore[assignment]
+    kind, body = wire.read_pdu(CAPS, idle=time.monotonic() + 365 * 86_400)
+    assert (kind, bytes(body)) == (PDU.DATA, b"x")
+
+
 def test_a_leaving_worker_waits_for_a_message_only_so_long(ends: tuple[Wire, socket.socket, Drain]) -> None:
     wire, peer, drain = ends
     threading.Timer(SHORT, drain.begin, [60]).start()

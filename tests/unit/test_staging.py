@@ -2,11 +2,14 @@ import os
 import stat
 import subprocess
 import sys
+import threading
+from unittest.mock import Mock
 
 import pytest
 from running import descriptors
 
 from scp.outcome import Failure, Outcome
+from scp.store import staging as module
 from scp.store.staging import Staging
 
 
@@ -80,3 +83,22 @@ def test_a_disk_that_refuses_is_a_failure(staging, monkeypatch):
     with pytest.raises(Failure) as caught, staging.adding("7-1"):
         pass
     assert caught.value.outcome is Outcome.STORAGE_FAULT
+
+
+def test_whoever_waits_for_the_publishing_lock_says_so(staging, monkeypatch):
+    said, logger = threading.Event(), Mock(info=lambda _event: said.set())
+    monkeypatch.setattr(module, "_logger", logger)
+
+    def publish():
+        with staging.alone():
+            pass
+
+    publish()
+    assert not said.is_set(), "nobody held it"
+    waiting = threading.Thread(target=publish)
+    with staging.alone():
+        waiting.start()
+        assert said.wait(60)
+        assert waiting.is_alive()
+    waiting.join(60)
+    assert not waiting.is_alive()

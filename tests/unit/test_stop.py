@@ -29,6 +29,7 @@ def test_it_is_said_once_and_for_ever(stop):
     assert stop.is_set()
     assert stop.wait(0)
     assert stop.wait(3600)
+    assert stop.wait(1e9), "longer than poll(2) can wait"
 
 
 def test_who_waits_in_another_thread_hears_it(stop):

@@ -245,6 +245,28 @@ def test_more_outside_the_pixel_data_than_anybody_looks_through(intake):
     assert behind in [data for _, _, data in sealed(intake)]
 
 
+@pytest.mark.parametrize("place", ["before", "behind"])
+def test_without_room_for_what_stands_beside_the_pixels_nothing_is_kept(intake, place):
+    """Header and followers gather in memory, wherever they come; the pixels do not."""
+    asked = []
+    long = explicit(0x00104000, "LT", "x" * 900)
+    data = image(long, pixels=explicit(0x7FE00010, "OW", PIXELS)) if place == "before" else arrival().data
+    data += explicit(0xFFFCFFFC, "OB", PLANTED + bytes(900)) if place == "behind" else b""
+
+    def room(size):
+        asked.append(size)
+        return size < HEADER + 500
+
+    first = 16 if place == "before" else HEADER + 10
+    sent = replace(
+        arrival(data), data=bytearray(data[:first]), rest=Rest(pieces(cut(data[first:], range(0, 9999, 20))), room)
+    )
+    assert intake.take(sent) is Outcome.OUT_OF_RESOURCES
+    assert HEADER + 500 <= asked[-1] < len(data) < 9999
+    assert sorted(asked) == asked
+    assert staged(intake) == sealed(intake) == []
+
+
 def broken(data, at):
     """A data set whose association ends within it."""
 

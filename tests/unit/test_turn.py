@@ -10,8 +10,11 @@ import threading
 import pytest
 from running import wait
 
+from scp.config import Config
 from scp.db.engine import Engine
-from scp.db.turn import Turn, holder
+from scp.db.turn import Turn, holder, locker
+from scp.glance import HELD, Glance, Publishing
+from scp.store.staging import LOCK, Staging
 
 
 @pytest.fixture
@@ -104,6 +107,22 @@ def test_who_holds_the_lock_is_named(path):
         assert holder(path) == process.pid, "and not who waits for it"
         process.communicate(b"\n")
     wait(lambda: holder(path) is None, "nobody holds it")
+
+
+def test_who_keeps_everybody_from_publishing_is_told(tmp_path):
+    staging = Staging(tmp_path)
+    lock = staging.root / LOCK
+    glance = Glance(Config(export=tmp_path), None, publishing=Publishing(lock, "publishing", seconds=0.0))
+    assert glance.warnings(60.0) == [], "nobody has published yet"
+    assert not lock.exists()
+    staging.prepare()
+    code = f"import fcntl, os; fcntl.flock(os.open({str(lock)!r}, 66, 0o600), 2); print(flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        wait(lambda: glance.warnings(0.0) == [HELD], "the page warns")
+        assert locker(lock) == process.pid
+        process.communicate(b"\n")
+    wait(lambda: glance.warnings(1.0) == [], "the page warns no more")
 
 
 def test_without_a_lock_file_nobody_is_named(tmp_path):
