@@ -176,7 +176,10 @@ class Engine:
         return database
 
     def _take(self) -> Database:
-        return self._spare.take() or self._connect()
+        try:
+            return self._spare.take() or self._connect()
+        except sqlite3.DatabaseError as error:  # no descriptor is left, for one
+            raise _in_words(error, self.name) from error
 
     def _connect(self) -> Database:
         # One thread at a time, as `_Spare` sees to.

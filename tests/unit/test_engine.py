@@ -73,6 +73,16 @@ def test_a_locked_database_is_lack_of_resources(engine, monkeypatch):
     assert not engine._database().conn.in_transaction
 
 
+def test_a_database_that_cannot_be_opened_just_now_is_lack_of_resources_for_questions_too(tmp_path):
+    (tmp_path / "index.db").mkdir()  # SQLite says of it what it says without a descriptor
+    shut = Engine(tmp_path / "index.db", "index")
+    with pytest.raises(Failure) as asked:
+        shut.rows("totals")
+    with pytest.raises(Failure) as written, shut.write():
+        pass
+    assert asked.value.outcome is written.value.outcome is Outcome.OUT_OF_RESOURCES
+
+
 def test_a_corrupt_page_is_a_storage_fault(engine):
     with engine.write():
         for number in range(2000):
