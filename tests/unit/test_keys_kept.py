@@ -147,9 +147,10 @@ def test_a_rotation_leaves_no_second_name_of_the_old_key(config, monkeypatch):
     def stop(_path):
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("pathlib.Path.unlink", lambda path: stop(path))
-        upkeep.rotate(config)  # stopped where the next key has its name beside the temporary's
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.unlink", stop)  # where the next key has its name beside the temporary's
+        with pytest.raises(KeyboardInterrupt):
+            upkeep.rotate(config)
     assert upkeep.rotate(config) == 1
     old = (config.keys / "linkage.key").read_text()
     assert upkeep.rotate(config) == 1

@@ -103,9 +103,10 @@ class Full(io.FileIO):
 
 def test_where_the_disk_is_full_nothing_of_an_original_is_left(tmp_path, monkeypatch):
     (tmp_path / "x.age").write_bytes(encrypt(b"{}\nshort enough to be written at the very end", [PAIR.to_public()]))
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+    with monkeypatch.context() as patch:
         patch.setattr(os, "fdopen", lambda descriptor, mode: io.BufferedWriter(Full(descriptor, mode)))
-        opened.open_sealed(tmp_path / "x.age", PAIR, tmp_path / "out")
+        with pytest.raises(OSError, match="No space"):
+            opened.open_sealed(tmp_path / "x.age", PAIR, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
