@@ -133,7 +133,8 @@ def _disks(config: Config) -> Iterator[Finding]:
             try:
                 yield _sync(f"{name} fsync", folder)
             except OSError as error:
-                yield Finding(f"{name} fsync", Mark.WRONG, f"failed: {error.strerror}", "docs/how-to/disk-full.md, or the disk")
+                remedy = "docs/how-to/disk-full.md, or the disk"
+                yield Finding(f"{name} fsync", Mark.WRONG, f"failed: {error.strerror}", remedy)
 
 
 def _existing(folder: Path) -> Path:
