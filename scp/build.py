@@ -221,12 +221,19 @@ def alone(config: Config) -> Iterator[None]:
     """Hold the node's lock, so that none runs meanwhile; raises StartError where one does, or none ever did."""
     if not config.index_path.exists():
         raise StartError(f"{config.index_path}: no node has run here yet")
-    lock = _lock(config.state / "node.lock")
     try:
-        with walks.no_import(config.state):
+        with stopped(config), walks.no_import(config.state):
             yield
     except walks.Busy:
         raise StartError(f"{config.state}: an import runs on this state folder") from None
+
+
+@contextmanager
+def stopped(config: Config) -> Iterator[None]:
+    """Hold the node's lock, so that none starts meanwhile; raises StartError where one runs."""
+    lock = _lock(config.state / "node.lock")
+    try:
+        yield
     finally:
         os.close(lock)
 

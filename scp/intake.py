@@ -147,15 +147,27 @@ class Intake:
             except Failure as failure:
                 # After a failed disk nothing is known, so nothing is taken away: the steward looks at such files.
                 if new and failure.outcome is not Outcome.STORAGE_FAULT:
-                    faults.point("intake.removing")
-                    files.remove(folder, name)
+                    self._take_back(folder, name, clean, delivery)
                 raise
         faults.point("intake.recorded")
         if recorded.outcome is Outcome.STORED:
             self.metrics.stored_bytes.inc(clean.size)
         elif new and recorded.delivery != delivery:
-            files.remove(folder, name)  # another worker was quicker, into another delivery
+            self._take_back(folder, name, clean, delivery)  # another worker was quicker, into another delivery
         return recorded.outcome
+
+    def _take_back(self, folder: int, name: str, clean: DeidentifiedInstance, delivery: Delivery) -> None:
+        """Remove a file that the index would not have, unless another worker, sent the same, took it for its own.
+
+        While others add to the folder nobody knows that: the file stays for a re-send or for the steward.
+        """
+        if not self.staging.is_alone(folder):
+            return
+        mine = (delivery.scan_research_id, delivery.number, name)
+        rows = self.index.listing("instance", sop_instance_uid=clean.sop_instance_uid)
+        if not any((row["scan_research_id"], row["delivery"], row["file_name"]) == mine for row in rows):
+            faults.point("intake.removing")
+            files.remove(folder, name)
 
     def _refuse(self, arrival: Arrival, failure: Failure, original: Iterable[Part]) -> Outcome:
         """What the table says of a failure; an original that cannot be sealed was not taken, and the sender hears."""

@@ -61,7 +61,8 @@ def restore(
     _whole(folder)
     _unlocks(settings, folder)
     try:
-        with walks.no_import(settings.state):
+        # The checks may take minutes, and whatever restarts a node does not wait for them.
+        with build.stopped(settings), walks.no_import(settings.state):
             _put_back(settings, folder, replace=replace)
     except walks.Busy:
         raise DatabaseError(f"{settings.state}: an import runs here; let it end first") from None

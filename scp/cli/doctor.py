@@ -132,7 +132,11 @@ def _disks(config: Config) -> Iterator[Finding]:
         else:
             yield Finding(f"{name} room", Mark.GOOD if free > whole * FREE_SHARE else Mark.LOOK, says)
         if os.access(folder, os.W_OK):
-            yield _sync(f"{name} fsync", folder)
+            try:
+                yield _sync(f"{name} fsync", folder)
+            except OSError as error:
+                remedy = "docs/how-to/disk-full.md, or the disk"
+                yield Finding(f"{name} fsync", Mark.WRONG, f"failed: {error.strerror}", remedy)
 
 
 def _existing(folder: Path) -> Path:

@@ -7,9 +7,6 @@ from pathlib import Path
 
 from scp.db.engine import BUSY_SECONDS, DatabaseError
 
-_PAGES = 1024  # copied at a time, so that writers wait for no more than that
-_PAUSE_SECONDS = 0.01
-
 
 def copy(source: Path, target: Path) -> None:
     """Write a consistent copy of a database to a file that is not there yet, and make it durable.
@@ -32,7 +29,7 @@ def copy(source: Path, target: Path) -> None:
 
 def _copy(held: sqlite3.Connection, target: Path) -> None:
     with closing(sqlite3.connect(target)) as made:
-        held.backup(made, pages=_PAGES, sleep=_PAUSE_SECONDS)
+        held.backup(made)  # in one step: between two, any commit lets SQLite begin anew; in WAL mode no writer waits
         made.execute("PRAGMA journal_mode=delete")  # one file, without the log beside it
 
 

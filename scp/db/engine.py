@@ -176,7 +176,10 @@ class Engine:
         return database
 
     def _take(self) -> Database:
-        return self._spare.take() or self._connect()
+        try:
+            return self._spare.take() or self._connect()
+        except sqlite3.DatabaseError as error:  # no descriptor is left, for one
+            raise _in_words(error, self.name) from error
 
     def _connect(self) -> Database:
         # One thread at a time, as `_Spare` sees to.
@@ -200,10 +203,20 @@ class Engine:
 
         Raises DatabaseError when the file is no database, or was made by a newer release.
         """
+        self._shut()
         try:
             return self._migrate()
         except sqlite3.DatabaseError as error:
             raise DatabaseError(f"{self.path}: cannot be used as a database ({type(error).__name__})") from error
+
+    def _shut(self) -> None:
+        """Closed to the world whatever the umask; what SQLite makes beside it gets the same mode."""
+        with suppress(OSError):  # it stands there, or SQLite will say what is wrong
+            os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        for suffix in ("", "-wal", "-shm"):  # of an earlier release
+            there = self.path.with_name(f"{self.path.name}{suffix}")
+            with suppress(OSError):
+                there.chmod(there.stat().st_mode & 0o770)
 
     def _migrate(self) -> int:
         files = sorted((SQL / self.name).glob("*.sql"))

@@ -54,11 +54,9 @@ class Temporary:
 
     def __init__(self, folder: int) -> None:
         self._folder = folder
-        self._name = f"{TEMPORARY}{os.getpid()}-{next(_COUNT)}"
-        self._there = True
         self.size = self._begun = 0
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._descriptor = os.open(self._name, flags, FILE_MODE, dir_fd=folder)
+        self._name, self._descriptor = _created(folder)
+        self._there = True
 
     def write(self, *parts: Part) -> None:
         """Put these behind what there is."""
@@ -163,6 +161,15 @@ def remove(folder: int, name: str) -> None:
         with suppress(FileNotFoundError):
             os.unlink(name, dir_fd=folder)
         os.fsync(folder)
+
+
+def _created(folder: int) -> tuple[str, int]:
+    """A new file's name and descriptor; another container's process may have this one's number, a dead one had it."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    while True:
+        name = f"{TEMPORARY}{os.getpid()}-{next(_COUNT)}"
+        with suppress(FileExistsError):
+            return name, os.open(name, flags, FILE_MODE, dir_fd=folder)
 
 
 def digest_of(folder: int, name: str) -> bytes:

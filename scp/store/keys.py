@@ -51,8 +51,7 @@ def init(folder: Path) -> list[Path]:
         except IdentityError as error:
             raise KeyFileError(f"{private}: is not an age private key (one line, AGE-SECRET-KEY-1...)") from error
         made.append(_create(folder / _OFFICER_PUBLIC, str(pair.to_public()), 0o444))
-    for left in folder.glob(f"{TEMPORARY}*"):
-        left.unlink()
+    _tidy(folder)
     sync_folder(folder)
     sync_folder(folder.parent)
     return made
@@ -68,7 +67,8 @@ def next_linkage(folder: Path) -> bytes:
 
 
 def rotated(folder: Path) -> None:
-    """Put the next linkage key in the place of the one before, which is gone then."""
+    """Put the next linkage key in the place of the one before, which is gone then, under every name that it had."""
+    _tidy(folder)
     (folder / _NEXT).replace(folder / _LINKAGE)
     sync_folder(folder)
 
@@ -138,6 +138,12 @@ def _create(path: Path, text: str, mode: int) -> Path:
     finally:
         temporary.unlink()
     return path
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what a stop in `_create` left, which may be a second name of a whole key."""
+    for left in folder.glob(f"{TEMPORARY}*"):
+        left.unlink()
 
 
 def _read(path: Path, *, private: bool) -> str:

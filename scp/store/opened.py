@@ -40,7 +40,7 @@ def open_sealed(
     """Write the original to `target`, a new file that only its owner reads, and return what was written down with it.
 
     `prefix` makes what stands before the data set from that. What comes out is identified. Raises SealedFileError where
-    the key does not fit or the file is not whole; nothing is left then; and OSError, FileExistsError included.
+    the key does not fit or the file is not whole, and OSError, FileExistsError included; nothing is left then.
     """
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     head = None
@@ -48,7 +48,7 @@ def open_sealed(
         with os.fdopen(descriptor, "wb") as out, file.open("rb") as sealed:
             clear = _Clear(out.write, prefix)
             decrypt_io(sealed, clear, [key])
-            head = clear.head
+        head = clear.head  # and not before the last bytes are written: the disk may be full
     except (DecryptError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # a disk's, not age's

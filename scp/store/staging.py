@@ -82,6 +82,16 @@ class Staging:
             with answerable("the visit's staging folder"):
                 os.close(descriptor)
 
+    @staticmethod
+    def is_alone(folder: int) -> bool:
+        """Whether nobody else adds to this folder, nor may until it is closed; if not, its shared lock is gone."""
+        with answerable("the visit's staging folder"):
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+        return True
+
     @contextmanager
     def publishing(self, folder: str) -> Iterator[int | None]:
         """The open folder under its exclusive lock; None while a worker is adding to it or when there is none."""

@@ -136,15 +136,18 @@ class Audit:
             try:
                 with os.scandir(self.export / place) as scanned:
                     entries = sorted(scanned, key=lambda entry: entry.name)
-            except FileNotFoundError:
+            except FileNotFoundError:  # published meanwhile, where a node runs
                 continue
+            except OSError:  # nobody can look into it; where anything of ours should be, that is worse than a stray
+                yield Finding(Kind.UNREADABLE if place in above else Kind.STRAY, str(place))
+                continue
+            if not entries and place not in above and place.parent.parts:
+                yield Finding(Kind.STRAY, str(place))
             for entry in entries:
                 path = place / entry.name
                 if path in known or path in apart or path in closed:
                     continue
                 if entry.is_dir(follow_symlinks=False):
-                    if path not in above and not any(Path(entry.path).iterdir()):
-                        yield Finding(Kind.STRAY, str(path))
                     tops.append(path)
                 elif entry.name not in {LOCK, MARK}:
                     yield Finding(_loose(path), str(path))

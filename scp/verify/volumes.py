@@ -91,6 +91,9 @@ def _others(
         entries = sorted(os.scandir(export / top), key=lambda entry: entry.name)
     except FileNotFoundError:
         return
+    except OSError:  # nobody can look into it
+        yield top, True
+        return
     for entry in entries:
         place, is_folder = top / entry.name, entry.is_dir(follow_symlinks=False)
         if place in known:

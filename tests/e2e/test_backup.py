@@ -9,6 +9,8 @@ import pytest
 from factories import mr
 from running import Node
 
+from scp.build import StartError
+from scp.cli import db as command
 from scp.db import backup
 from scp.db.engine import DatabaseError
 from scp.retrieve.send import send
@@ -126,6 +128,28 @@ def test_a_node_that_runs_is_not_restored_into(saved):
         assert (done.returncode, "stop it first" in done.stderr) == (2, True)
     finally:
         assert node.stop() == 0
+
+
+def test_a_node_that_started_while_the_backup_was_checked_keeps_its_databases(saved, monkeypatch):
+    node, folder = saved
+    before = rows(node.state / "index.db")
+    check = command._unlocks
+
+    def checked(*words):
+        check(*words)
+        node.start()
+
+    monkeypatch.setattr(command, "_unlocks", checked)
+    for name, value in node.environ.items():
+        monkeypatch.setenv(name, value)
+    try:
+        with pytest.raises(StartError, match="another node runs"):
+            command.restore(folder, replace=True)
+        assert list(node.state.glob("*.2*.db")) == []
+        assert push(node, another(2)) == [0]
+    finally:
+        assert node.stop() == 0
+    assert len(rows(node.state / "index.db")) == len(before) + 1
 
 
 def flip(path):

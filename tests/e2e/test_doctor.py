@@ -1,5 +1,6 @@
 """`cloakroom doctor`: an ordinary node is healthy, and each thing that can be wrong is found with its remedy."""
 
+import errno
 import json
 import os
 import socket
@@ -157,6 +158,18 @@ def test_a_slow_disk_is_pointed_at(tmp_path, monkeypatch):
     monkeypatch.setattr(doctor, "SLOW_SYNC_SECONDS", 0.0)
     assert doctor._sync("state fsync", tmp_path).mark is Mark.LOOK
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_takes_nothing_is_a_finding_and_no_end(tmp_path, monkeypatch):
+    def full(**_options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    found = {each.what: each for each in doctor._disks(Config(state=tmp_path / "state", export=tmp_path / "export"))}
+    assert list(found) == ["state room", "state fsync", "export room", "export fsync"]
+    assert found["state fsync"].mark is found["export fsync"].mark is Mark.WRONG
+    assert "No space left" in found["export fsync"].says
+    assert found["export fsync"].remedy.startswith("docs/how-to/disk-full.md")
 
 
 def test_a_clock_that_was_never_set(tmp_path, monkeypatch):

@@ -1,5 +1,7 @@
+import os
 import re
 import sqlite3
+import stat
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import get_context
 
@@ -71,6 +73,45 @@ def test_a_locked_database_is_lack_of_resources(engine, monkeypatch):
     other.execute("ROLLBACK")
     assert caught.value.outcome is Outcome.OUT_OF_RESOURCES
     assert not engine._database().conn.in_transaction
+
+
+@pytest.fixture
+def loose():
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def modes(folder):
+    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+
+
+@pytest.mark.usefixtures("loose")
+def test_a_database_is_closed_to_others_whatever_the_umask(tmp_path):
+    engine = Engine(tmp_path / "linkage.db", "linkage")
+    engine.migrate()
+    assert modes(tmp_path) == dict.fromkeys(["linkage.db", "linkage.db-wal", "linkage.db-shm", "linkage.lock"], 0o600)
+
+
+@pytest.mark.parametrize(("before", "after"), [(0o644, 0o640), (0o666, 0o660), (0o600, 0o600), (0o640, 0o640)])
+def test_a_database_that_the_world_can_read_is_closed_to_it(engine, before, after):
+    names = [engine.path, *engine.path.parent.glob("*.db-*")]
+    assert len(names) == 3
+    for path in names:
+        path.chmod(before)
+    Engine(engine.path, "index").migrate()
+    assert {stat.S_IMODE(path.stat().st_mode) for path in names} == {after}
+    assert value(engine, "nobody") is None
+
+
+def test_a_database_that_cannot_be_opened_just_now_is_lack_of_resources_for_questions_too(tmp_path):
+    (tmp_path / "index.db").mkdir()  # SQLite says of it what it says without a descriptor
+    shut = Engine(tmp_path / "index.db", "index")
+    with pytest.raises(Failure) as asked:
+        shut.rows("totals")
+    with pytest.raises(Failure) as written, shut.write():
+        pass
+    assert asked.value.outcome is written.value.outcome is Outcome.OUT_OF_RESOURCES
 
 
 def test_a_corrupt_page_is_a_storage_fault(engine):

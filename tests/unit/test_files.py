@@ -1,5 +1,6 @@
 import errno
 import hashlib
+import itertools
 import os
 import stat
 from contextlib import suppress
@@ -43,6 +44,16 @@ def test_a_file_is_the_sum_of_its_parts(folder, tmp_path):
     assert (tmp_path / "a.dcm").read_bytes() == CONTENT
     assert os.listdir(folder) == ["a.dcm"]
     assert files.digest_of(folder, "a.dcm") == DIGEST
+
+
+def test_what_a_dead_process_of_the_same_number_left_is_in_nobodys_way(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_COUNT", itertools.count())
+    left = tmp_path / f".tmp-{os.getpid()}-0"  # a container's first process has the same number each time
+    left.write_bytes(b"half")
+    assert files.place(folder, "a.dcm", PARTS, DIGEST)
+    assert (tmp_path / "a.dcm").read_bytes() == CONTENT
+    assert left.read_bytes() == b"half"
+    assert sorted(os.listdir(folder)) == [left.name, "a.dcm"]
 
 
 @given(parts=st.lists(st.binary(max_size=40), max_size=1500))

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -236,6 +237,46 @@ def test_after_a_fault_of_the_index_the_file_stays_and_a_resend_adopts_it(intake
     inode = orphan.stat().st_ino
     assert intake.take(arrival(mr())) is Outcome.STORED
     assert staged(intake)[0].stat().st_ino == inode
+
+
+def test_a_file_that_another_sender_of_the_same_was_answered_for_stays(intake, tmp_path, monkeypatch):
+    real, asked = Index.record, []
+
+    def overtaken(index, *row, **more):
+        asked.append(None)
+        if len(asked) > 1:
+            return real(index, *row, **more)
+        assert intake.take(arrival(mr())) is Outcome.STORED  # finds the file of the first one, and has its row
+        raise Failure(Outcome.OUT_OF_RESOURCES, "the index writer is not there")
+
+    monkeypatch.setattr(Index, "record", overtaken)
+    assert intake.take(arrival(mr())) is Outcome.OUT_OF_RESOURCES
+    assert len(staged(intake)) == 1
+    assert audited(intake, tmp_path) == []
+
+
+def test_a_file_that_another_sender_of_the_same_is_going_to_be_answered_for_stays(intake, tmp_path, monkeypatch):
+    real, answers = Index.record, []
+    found, refused = threading.Event(), threading.Event()
+
+    def first(*_, **__):
+        monkeypatch.setattr(Index, "record", second)
+        answers.append(other.submit(intake.take, arrival(mr())))
+        assert found.wait(60)
+        raise Failure(Outcome.OUT_OF_RESOURCES, "the index writer is not there")
+
+    def second(index, *row, **more):
+        found.set()  # the file of the first one, which is being refused
+        assert refused.wait(60)
+        return real(index, *row, **more)
+
+    monkeypatch.setattr(Index, "record", first)
+    with ThreadPoolExecutor(1) as other:
+        assert intake.take(arrival(mr())) is Outcome.OUT_OF_RESOURCES
+        refused.set()
+        assert answers[0].result(60) is Outcome.STORED
+    assert len(staged(intake)) == 1
+    assert audited(intake, tmp_path) == []
 
 
 def test_where_nobody_knows_whether_the_row_comes_its_file_stays(intake, monkeypatch):

@@ -141,6 +141,23 @@ def test_a_rotation_that_was_stopped_goes_on(config, monkeypatch, stopped):
     assert push(config, mr()) == [Outcome.UNCHANGED]
 
 
+def test_a_rotation_leaves_no_second_name_of_the_old_key(config, monkeypatch):
+    push(config, mr())
+
+    def stop(_path):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.unlink", stop)  # where the next key has its name beside the temporary's
+        with pytest.raises(KeyboardInterrupt):
+            upkeep.rotate(config)
+    assert upkeep.rotate(config) == 1
+    old = (config.keys / "linkage.key").read_text()
+    assert upkeep.rotate(config) == 1
+    assert [path.name for path in config.keys.iterdir() if path.read_text() == old] == []
+    assert (config.keys / "linkage.key").read_text() != old
+
+
 def test_no_rotation_under_a_running_node(config, monkeypatch):
     node = build.prepare(config)
     monkeypatch.setattr(build, "_LOCK_SECONDS", 0.05)

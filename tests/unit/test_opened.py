@@ -1,5 +1,7 @@
 """The officer's side of the quarantine: opening, releasing, rejecting; and that nothing else opens it."""
 
+import errno
+import io
 import json
 import os
 import stat
@@ -89,6 +91,22 @@ def test_what_another_software_sealed_is_refused(tmp_path, content):
     (tmp_path / "x.age").write_bytes(encrypt(content, [PAIR.to_public()]))
     with pytest.raises(SealedFileError):
         opened.open_sealed(tmp_path / "x.age", PAIR, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+class Full(io.FileIO):
+    """A file on a disk without room."""
+
+    def write(self, _data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_where_the_disk_is_full_nothing_of_an_original_is_left(tmp_path, monkeypatch):
+    (tmp_path / "x.age").write_bytes(encrypt(b"{}\nshort enough to be written at the very end", [PAIR.to_public()]))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdopen", lambda descriptor, mode: io.BufferedWriter(Full(descriptor, mode)))
+        with pytest.raises(OSError, match="No space"):
+            opened.open_sealed(tmp_path / "x.age", PAIR, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

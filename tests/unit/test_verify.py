@@ -1,7 +1,9 @@
 """The audit: each kind of finding made once, and nothing found where all is in order."""
 
+import errno
 import os
 import re
+from contextlib import nullcontext
 from datetime import date
 from pathlib import Path, PurePosixPath
 
@@ -157,6 +159,43 @@ def test_a_stray(looked, tree, where):
 def test_an_empty_day(looked, tree):
     (tree / "DICOM/2031/20310204").mkdir()
     assert found(looked) == [(Kind.STRAY, "DICOM/2031/20310204")]
+
+
+@pytest.mark.parametrize(
+    ("where", "kind"),
+    [
+        ("DICOM/lost+found", Kind.STRAY),
+        ("DICOM/2031/20310204", Kind.STRAY),
+        ("NIFTI/2031/lost+found", Kind.STRAY),
+        (".tmp/lost+found", Kind.STRAY),
+        ("DICOM/2031", Kind.UNREADABLE),
+    ],
+)
+def test_a_folder_that_cannot_be_looked_into_ends_nothing(looked, tree, monkeypatch, where, kind):
+    (tree / where / "inside").mkdir(parents=True)
+    look = os.scandir
+
+    def scandir(path):
+        if Path(path) == tree / where:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return look(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert found(looked) == [(kind, where)]
+
+
+def test_beside_a_running_node_a_folder_may_be_gone_when_it_is_looked_into(tree, tmp_path, index, monkeypatch):
+    look = os.scandir
+
+    def scandir(path):
+        entries = list(look(path))
+        if Path(path) == tree / ".tmp":
+            (tree / ".tmp" / "7-1").rmdir()  # published
+        return nullcontext(entries)
+
+    (tree / ".tmp" / "7-1").mkdir()
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert found(Audit(tree, tmp_path / "quarantine", index, running=True)) == []
 
 
 @pytest.mark.parametrize("where", [f".tmp/{OTHER}-1/x.dcm", ".tmp/unclaimed/x.dcm", ".tmp/7-1/x.dcm", ".tmp/x.dcm"])
