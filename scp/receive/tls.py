@@ -1,6 +1,7 @@
 """TLS for associations (PS3.15 B.12, BCP 195): the server's context, renewed with its files, and whom a peer proves."""
 
 import hashlib
+import re
 import ssl
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 # For TLS 1.2; those of TLS 1.3 are all good. Forward secrecy and authenticated encryption only (RFC 9325, 4.2).
 CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
+_FINGERPRINT: Final = re.compile("[0-9a-f]{64}")  # SHA-256, as hexdigest() writes it
 
 
 def contexts(settings: "Tls", *, bound: bool) -> Watched[ssl.SSLContext]:
@@ -26,16 +28,20 @@ def contexts(settings: "Tls", *, bound: bool) -> Watched[ssl.SSLContext]:
 
 
 def proven(session: ssl.SSLSocket | None) -> frozenset[str]:
-    """What a peer's verified certificate says: its SHA-256 fingerprint, its common and its DNS names, in lower case."""
+    """What a peer's verified certificate says: its SHA-256 fingerprint, its common and its DNS names, in lower case.
+
+    A name that looks like a fingerprint is none of these: it would pass for the certificate that has it.
+    """
     encoded = session.getpeercert(binary_form=True) if session is not None else None
     said = session.getpeercert() if session is not None else None
     if not encoded or not said:
         return frozenset()
-    found = {hashlib.sha256(encoded).hexdigest()}
+    shown = hashlib.sha256(encoded).hexdigest()
+    found = {shown}
     parts = [part for name in _pairs(said.get("subject")) for part in _pairs(name)]
     found.update(str(value).casefold() for kind, value in parts if kind == "commonName")
     found.update(str(value).casefold() for kind, value in _pairs(said.get("subjectAltName")) if kind == "DNS")
-    return frozenset(found)
+    return frozenset(name for name in found if name == shown or not _FINGERPRINT.fullmatch(name))
 
 
 def _pairs(value: object) -> tuple[tuple[object, ...], ...]:
