@@ -67,7 +67,7 @@ def bids(visit: Visit, where: Surroundings) -> str:
     Raises ExportError when a folder of the visit is gone, the files name no one subject, or dcm2niix is missing, fails
     on a series, or takes half an hour for one; the session then stays as it was.
     """
-    headers, work = visit.every(), where.work / f"bids-{visit.scan_research_id}-{visit.number}"
+    headers, work = visit.every(), where.in_hand("bids", visit.scan_research_id, visit.number)
     subject, left = _subject(headers), Counter[str]()
     with answerable("a visit's session"):
         shutil.rmtree(work, ignore_errors=True)  # a killed exporter's

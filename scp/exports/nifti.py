@@ -31,7 +31,7 @@ def nifti(visit: Visit, where: Surroundings) -> str:
     Says how many volumes are not in it. Raises ExportError when dcm2niix is missing, fails, takes half an hour, or
     makes nothing that is whole.
     """
-    headers, work = visit.headers(), where.work / f"nifti-{visit.scan_research_id}-{visit.number}"
+    headers, work = visit.headers(), where.in_hand("nifti", visit.scan_research_id, visit.number)
     today = where.today()
     target = where.root / "NIFTI" / f"{today:%Y}" / f"{today:%Y%m%d}" / visit.scan_research_id
     with answerable("a visit's volumes"):

@@ -240,6 +240,15 @@ def test_what_a_killed_one_had_in_hand_is_gone_when_it_starts_and_is_no_orphan(h
     assert not house.where.work.exists() or not list(house.where.work.iterdir())
 
 
+def test_what_fails_leaves_no_volume_behind(house, monkeypatch):
+    """It would outlive the visit: nobody looks there before the next start."""
+    monkeypatch.setattr(module, "_close", lambda work, _group: (work / "a.nii").unlink())
+    house.publish()
+    assert house.exporter.round() == 1  # the other export
+    assert [row["state"] for row in house.listing() if row["name"] == "nifti"] == ["waiting"]
+    assert list(house.where.work.iterdir()) == []
+
+
 def test_a_failure_is_logged_with_what_comes_of_it(house, monkeypatch):
     said = StringIO()
     log._route("json", "error", said)
