@@ -101,7 +101,8 @@ class Identity:
 
     `visit` is what several studies of one visit have in common, empty where a study is one; `sex` and `birth_date` are
     what a study may not have two of. With `hours` above 0 a study joins the visit of its patient that began within so
-    many hours of when it `begins` (s, local time; None where it does not say).
+    many hours of when it `begins` (s, local time; None where it does not say). What stands `apart` is not moved with
+    the instances of its study when an operator splits a visit: volumes that came as files.
     """
 
     patient_id: str
@@ -112,6 +113,7 @@ class Identity:
     birth_date: str = ""
     hours: int = 0
     begins: float | None = None
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)

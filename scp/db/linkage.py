@@ -90,7 +90,7 @@ class Linkage(Sealing):
                 if found is None:
                     self._add(identity, blinds)
                     found = self._find(identity, blinds)
-                if found is not None and identity.visit:
+                if found is not None and identity.visit and not identity.apart:
                     self._place(identity, blinds, found)
         if found is None:
             raise DatabaseError(f"{self._engine.path}: does not give back what was written into it")
@@ -197,7 +197,7 @@ class Linkage(Sealing):
         return {
             "subject": self._blind("subject", *patient),
             "visit": self._blind(*by_rule) if identity.visit else self._blind("visit", *patient, study),
-            "member": self._blind("member", *patient, study),
+            "member": None if identity.apart else self._blind("member", *patient, study),
             "study": self._blind("study", study),
             "sex": self._blind("sex", study, sex) if sex else None,
             "birth_date": self._blind("birth date", study, birth_date) if birth_date else None,

@@ -48,7 +48,7 @@ NEEDS = {
 class Series:
     """A series that has a place, and its files in however many folders."""
 
-    number: int
+    number: float
     place: Place
     files: tuple[Path, ...]
     header: Header
@@ -67,7 +67,7 @@ def bids(visit: Visit, where: Surroundings) -> str:
     Raises ExportError when a folder of the visit is gone, the files name no one subject, or dcm2niix is missing, fails
     on a series, or takes half an hour for one; the session then stays as it was.
     """
-    headers, work = visit.every(), where.work / f"bids-{visit.scan_research_id}-{visit.number}"
+    headers, work = visit.every(), where.in_hand("bids", visit.scan_research_id, visit.number)
     subject, left = _subject(headers), Counter[str]()
     with answerable("a visit's session"):
         shutil.rmtree(work, ignore_errors=True)  # a killed exporter's
@@ -106,13 +106,13 @@ def _series(headers: dict[Path, Header], where: Surroundings, left: Counter[str]
     for path, header in headers.items():
         found.setdefault(tuple(header.text(keyword) for keyword in keywords), []).append(path)
     placed = []
-    for (*_, number, description), paths in sorted(found.items()):
+    for (*_, description), paths in sorted(found.items()):
         place = place_of(description, where.bids)
         if place is None:
             left["no place in [bids]"] += 1
         else:
-            value = int(number) if number.isdecimal() else 0
-            placed.append(Series(value, place, tuple(paths), headers[paths[0]]))
+            first = headers[paths[0]]
+            placed.append(Series(max(first.numbers("SeriesNumber"), default=0), place, tuple(paths), first))
     return sorted(placed, key=lambda one: one.number)
 
 

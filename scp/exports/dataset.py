@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ SESSIONS: Mapping[str, object] = {
     "session_id": {"Description": "The visit's number."},
     "age": {"Description": "PatientAge at the visit, in whole years.", "Units": "year"},
 }
+_AGE = re.compile(r"([0-9]{1,3})([DWMY])")
 _IN_A_YEAR = {"D": 365, "W": 52, "M": 12, "Y": 1}
 
 
@@ -195,8 +197,8 @@ def _said(session: Path, keyword: str) -> str:
 
 def _years(age: str) -> str:
     """Whole years of PatientAge (PS3.5 6.2, AS)."""
-    number, unit = age[:-1], age[-1:]
-    return str(int(number) // _IN_A_YEAR[unit]) if number.isdecimal() and unit in _IN_A_YEAR else NOT_KNOWN
+    found = _AGE.fullmatch(age)
+    return str(int(found[1]) // _IN_A_YEAR[found[2]]) if found else NOT_KNOWN
 
 
 def _rows(path: Path) -> dict[str, list[str]]:

@@ -66,6 +66,8 @@ class Exporter:
                     reading.enter_context(held.shared(folder))
                 said = EXPORTS[due.name](visit, self.where) or ""
         except (ExportError, Failure) as error:
+            # Or it would stand there until the next start, however long the visit itself is kept.
+            shutil.rmtree(self.where.in_hand(due.name, due.scan_research_id, due.number), ignore_errors=True)
             why = error.why if isinstance(error, Failure) else str(error)
             state = "waiting" if self.ledger.failed(due, why) else "failed"
             self.metrics.exports.labels(due.name, "failed").inc()

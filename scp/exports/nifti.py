@@ -31,7 +31,7 @@ def nifti(visit: Visit, where: Surroundings) -> str:
     Says how many volumes are not in it. Raises ExportError when dcm2niix is missing, fails, takes half an hour, or
     makes nothing that is whole.
     """
-    headers, work = visit.headers(), where.work / f"nifti-{visit.scan_research_id}-{visit.number}"
+    headers, work = visit.headers(), where.in_hand("nifti", visit.scan_research_id, visit.number)
     today = where.today()
     target = where.root / "NIFTI" / f"{today:%Y}" / f"{today:%Y%m%d}" / visit.scan_research_id
     with answerable("a visit's volumes"):
@@ -50,7 +50,7 @@ def nifti(visit: Visit, where: Surroundings) -> str:
 
 def _convert(visit: Visit, work: Path, *, zipped: bool) -> int:
     """Make the volumes; how many were taken away because no sidecar is theirs."""
-    made = convert(visit.folder, work, f"{visit.scan_research_id}_%s", zipped=zipped)
+    made = convert(visit.folder, work, f"{visit.scan_research_id}_%s", zipped=zipped, uids=True)
     if not made.volumes:
         raise ExportError(f"dcm2niix made no volume and ended with {made.code}")
     bare = [volume for volume in made.volumes if not _has_sidecar(volume)]
@@ -71,11 +71,19 @@ def _has_sidecar(volume: Path) -> bool:
 def _describe(sidecar: Path, headers: tuple[Header, ...]) -> None:
     """The sidecar written anew from two allow-lists: dcm2niix's physics, and the visit's own attributes."""
     made = json.loads(sidecar.read_text("utf-8"))
-    number = str(made.get("SeriesNumber", ""))
-    header = next((one for one in headers if one.text("SeriesNumber") == number), headers[0])
+    header = _of(made, headers)
     kept: dict[str, Any] = {keyword: made[keyword] for keyword in PHYSICS if keyword in made}
     kept |= {keyword: _value(header, keyword) for keyword in KEPT if header.values.get(keyword)}
     sidecar.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", "utf-8")
+
+
+def _of(made: dict[str, Any], headers: tuple[Header, ...]) -> Header:
+    """A header of the series that a volume was made of; by its number where no UID says: a visit may have it twice."""
+    for keyword in ("SeriesInstanceUID", "SeriesNumber"):
+        said = str(made.get(keyword, ""))
+        if found := next((one for one in headers if said and one.text(keyword) == said), None):
+            return found
+    return headers[0]
 
 
 def _value(header: Header, keyword: str) -> Any:  # noqa: ANN401  a text or a list of texts, as JSON has them

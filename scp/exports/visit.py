@@ -50,3 +50,7 @@ class Surroundings:
     today: Callable[[], date] = date.today
     gzip: bool = False
     bids: Mapping[str, str] = field(default_factory=lambda: DEFAULT)
+
+    def in_hand(self, name: str, scan_research_id: str, number: int | str) -> Path:
+        """Where an export of a delivery is made before it is shown."""
+        return self.work / f"{name}-{scan_research_id}-{number}"

@@ -22,16 +22,17 @@ class Made(NamedTuple):
     code: int
 
 
-def convert(source: Path, target: Path, name: str, *, zipped: bool) -> Made:
+def convert(source: Path, target: Path, name: str, *, zipped: bool, uids: bool = False) -> Made:
     """Convert a folder of DICOM files into another one, with a sidecar beside each volume; `name` as dcm2niix's -f.
 
-    Raises ExportError when dcm2niix is missing, is killed, or takes half an hour.
+    With `uids` a sidecar says of which series it is, and whatever else dcm2niix leaves out where it is to name nobody:
+    it has to be written anew. Raises ExportError when dcm2niix is missing, is killed, or takes half an hour.
     """
     found = program()
     if found is None:
         raise ExportError("dcm2niix is not installed")
     # -g first: the defaults that the account may have written for itself could have voxels scaled
-    options = ["-g", "i", "-b", "y", "-ba", "y", "-z", "i" if zipped else "n"]
+    options = ["-g", "i", "-b", "y", "-ba", "n" if uids else "y", "-z", "i" if zipped else "n"]
     command = [found, *options, "-f", name, "-o", str(target), str(source)]
     try:
         done = subprocess.run(command, capture_output=True, timeout=SECONDS, check=False)  # noqa: S603  our own words

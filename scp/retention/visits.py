@@ -93,6 +93,8 @@ class Visits:
             with answerable("an export's way out of its tree"):
                 for name in REMOVALS.keys() & self.expiry.exported(visit):
                     REMOVALS[name](visit, self.where, aside)
+                for left in self.where.work.glob(self.where.in_hand("*", visit, "*").name):
+                    shutil.rmtree(left)  # a killed exporter's: none that lives has it in hand
         faults.point("expire.exports")
         self.expiry.bury(each.delivery for each in standing)
         faults.point("expire.buried")

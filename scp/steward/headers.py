@@ -21,6 +21,8 @@ KEYWORDS = (
 )  # fmt: skip
 _TAGS = {Tag(keyword): keyword for keyword in KEYWORDS}
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_LARGEST = 1e12
+"""No place, size or count is larger; DS can say 9E999, with which nothing can be reckoned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,10 @@ class Header:
         return "\\".join(self.values.get(keyword, ()))
 
     def numbers(self, keyword: str) -> tuple[float, ...]:
-        """The values as numbers; none at all where one of them is no decimal (PS3.5 6.2, DS and IS)."""
+        """The values as numbers; none at all where one of them is no decimal (PS3.5 6.2, DS and IS), or endless."""
         texts = self.values.get(keyword, ())
-        return tuple(float(text) for text in texts) if all(_DECIMAL.fullmatch(text) for text in texts) else ()
+        found = tuple(float(text) for text in texts) if all(_DECIMAL.fullmatch(text) for text in texts) else ()
+        return found if all(abs(number) <= _LARGEST for number in found) else ()
 
 
 def read(path: Path) -> Header:

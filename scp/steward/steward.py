@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 
 from scp import log
 from scp.config import Config
@@ -145,10 +146,15 @@ class Steward:
         return self.index.enter(entry, state, why)
 
     def _approve(self, entry: Quiet) -> bool:
-        """By rule, unless a person has to: where the configuration says so, or a person rejected this delivery once."""
+        """By rule, unless a person has to: where the configuration says so, or a person rejected this once.
+
+        So it stays when what was rejected has expired and is sent again, as another delivery.
+        """
         if self.config.visit_approval:
             return self.index.enter(entry, State.HELD, "waits for approval")
-        if self.index.was(entry.delivery, State.REJECTED):
+        visit = self.index.of_visit(entry.delivery.scan_research_id)
+        since = takewhile(lambda each: each.path is None, reversed(visit))  # the last one that was published
+        if any(self.index.was(each.delivery, State.REJECTED) for each in since):
             return self.index.enter(entry, State.HELD, "was rejected before more came, so it waits for approval")
         return self.index.enter(entry, State.APPROVED, "no approval is asked for")
 

@@ -5,7 +5,8 @@ As for instances: nothing is answered before it is durable and indexed, and what
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -19,7 +20,7 @@ from scp.instance import Arrival, Identity
 from scp.metrics import Metrics
 from scp.outcome import Failure, Outcome
 from scp.steward.publish import OWN, READY
-from scp.store import files
+from scp.store import files, held
 from scp.store.quarantine import Quarantine
 from scp.store.staging import Staging
 from scp.volumes.clean import Room, clean, examine
@@ -88,9 +89,11 @@ class Walk:
         return seen.digest()
 
     def _place(self, made: DeidentifiedVolume, target: Path) -> None:
-        """The folder has its marker only while nothing is on the way into it; what is placed twice stands once."""
-        with files.answerable("a visit's volumes"):
-            self._folder(target)
+        """The folder has its marker only while nothing is on the way into it; what is placed twice stands once.
+
+        Another import, or the process of the watched folder, may have a volume of the same visit.
+        """
+        with files.answerable("a visit's volumes"), self._alone(target):
             descriptor = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
                 (target / READY).unlink(missing_ok=True)
@@ -103,6 +106,12 @@ class Walk:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
+
+    @contextmanager
+    def _alone(self, target: Path) -> Iterator[None]:
+        self._folder(target)
+        with held.waiting(target):
+            yield
 
     def _folder(self, target: Path) -> None:
         missing = [folder for folder in (target, *target.parents) if not folder.exists()]

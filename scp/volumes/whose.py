@@ -50,7 +50,8 @@ def identity(volume: Volume, sidecar: Mapping[str, Any], issuer: str) -> Identit
     common = study or f"{issuer}\t{patient}\t{said.session}"
     born = "".join(character for character in text(sidecar, "PatientBirthDate") if character.isdigit())
     sex = text(sidecar, "PatientSex")
-    return Identity(patient, issuer, study or f"volumes {common}", visit=f"volumes {common}", sex=sex, birth_date=born)
+    visit = f"volumes {common}"
+    return Identity(patient, issuer, study or visit, visit=visit, sex=sex, birth_date=born, apart=True)
 
 
 class Guard:

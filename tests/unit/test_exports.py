@@ -118,6 +118,21 @@ def test_nothing_but_the_allow_lists_gets_from_a_sidecar_into_ours(tmp_path):
     assert json.loads(sidecar.read_text())["EchoTime"] == 0.003
 
 
+def test_series_of_one_number_have_sidecars_of_their_own(house):
+    """Each study of a visit counts its series from 1."""
+    pixels = {"Rows": 8, "Columns": 8, "PixelData": bytes(128)}
+    second = {"StudyInstanceUID": "2.25.62", "SeriesInstanceUID": "2.25.63", "SeriesDescription": "T2 FLAIR"}
+    house.store(*(image(number, **pixels) for number in range(1, 5)))
+    house.store(*(image(number, **pixels, **second, SliceThickness="3") for number in range(5, 9)))
+    house.later()
+    house.exporter.round()
+    folder = house.config.export / "NIFTI" / DAY / VISIT
+    said = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    found = sorted((one["SeriesDescription"], one["SliceThickness"], one["SeriesNumber"]) for one in said)
+    assert found == [("T1 MPRAGE", "1", "1"), ("T2 FLAIR", "3", "1")]
+    assert not any("UID" in field for one in said for field in one)
+
+
 def test_late_instances_of_the_day_are_in_the_volume(house):
     house.publish(count=4)
     house.exporter.round()
@@ -223,6 +238,15 @@ def test_what_a_killed_one_had_in_hand_is_gone_when_it_starts_and_is_no_orphan(h
     stop = Event()
     house.exporter.run(stop, 0.0, stop.set)
     assert not house.where.work.exists() or not list(house.where.work.iterdir())
+
+
+def test_what_fails_leaves_no_volume_behind(house, monkeypatch):
+    """It would outlive the visit: nobody looks there before the next start."""
+    monkeypatch.setattr(module, "_close", lambda work, _group: (work / "a.nii").unlink())
+    house.publish()
+    assert house.exporter.round() == 1  # the other export
+    assert [row["state"] for row in house.listing() if row["name"] == "nifti"] == ["waiting"]
+    assert list(house.where.work.iterdir()) == []
 
 
 def test_a_failure_is_logged_with_what_comes_of_it(house, monkeypatch):

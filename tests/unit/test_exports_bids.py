@@ -4,15 +4,17 @@ import gzip
 import json
 import os
 import stat
+import struct
 import sys
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
-from doubles import VISIT
+from doubles import VISIT, clean
 from exporting import Exporting, complaints
-from visiting import PSEUDONYM, image
+from pydicom.tag import Tag
+from visiting import PSEUDONYM, encoded, header, image
 
 from scp.exports import EXPORTS, ExportError, Surroundings, Visit, dataset
 from scp.exports.volumes import convert, dimensions
@@ -302,6 +304,23 @@ def test_a_series_that_has_a_place_and_no_volume_fails_and_leaves_the_session_as
     assert house.give(*series(2, "T1 SPGR")) == 0
     assert house.said() == {"", why}
     assert {name: (house.root / name).read_bytes() for name in house.files()} == before
+
+
+@pytest.mark.parametrize(("keyword", "vr", "end"), [("SeriesNumber", "IS", b"9"), ("PatientAge", "AS", b"Y")])
+def test_a_number_that_is_too_long_for_any_holds_nothing_up(house, keyword, vr, end):
+    """A sender may write more digits than Python reads; what comes behind that visit is exported all the same."""
+    for number in range(1, 5):
+        written, tag = encoded(header(number, **pixels())), Tag(keyword)
+        at = written.index(struct.pack("<HH2s", tag.group, tag.element, vr.encode())) + 6
+        behind = at + 2 + int.from_bytes(written[at : at + 2], "little")
+        value = b"9" * 5999 + end
+        body = written[:at] + len(value).to_bytes(2, "little") + value + written[behind:]
+        house.store(clean(number, body=body))
+    assert house.give(*series(1, "T1 MPRAGE", OTHER)) == 2
+    assert f"{T1W}.nii.gz" in house.files()
+    assert ["ses-" + VISIT, "n/a" if vr == "AS" else "72"] in house.rows(
+        f"sub-{PSEUDONYM}/sub-{PSEUDONYM}_sessions.tsv"
+    )
 
 
 def test_a_report_among_the_images_holds_nothing_up(house, tmp_path):

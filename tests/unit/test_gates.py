@@ -233,6 +233,34 @@ def test_what_is_no_number_is_none_at_all():
     assert odd.numbers("EchoTime") == (1000.0, -0.5)
 
 
+ENDLESS = st.sampled_from(("9E999", "-9E999", "1E308", "-1E308", "1E-308", "9" * 400, "0", "0.001", "1", "2"))
+
+
+@given(st.lists(st.lists(ENDLESS, min_size=10, max_size=10), max_size=6))
+def test_no_number_is_too_large_for_a_gate(files):
+    made = [
+        Header(
+            f"{number}.dcm",
+            {
+                "SeriesDescription": ("T1",),
+                "ImagePositionPatient": tuple(values[:3]),
+                "ImageOrientationPatient": tuple(values[3:9]),
+                "NumberOfFrames": (values[9],),
+                "PixelSpacing": tuple(values[:2]),
+            },
+        )
+        for number, values in enumerate(files)
+    ]
+    for gate in set(GATES) - {"dcm2niix"}:
+        assert all(one.why for one in GATES[gate](Candidate(Path("nowhere"), tuple(made))))
+
+
+def test_a_place_that_no_number_holds_is_none():
+    endless = Header("a.dcm", {"ImagePositionPatient": ("0", "0", "9E999"), "NumberOfFrames": ("1E12",)})
+    assert endless.numbers("ImagePositionPatient") == ()
+    assert endless.numbers("NumberOfFrames") == (1e12,)
+
+
 def test_a_file_that_cannot_be_read_is_a_failure_of_the_disk(tmp_path):
     (tmp_path / "a.dcm").write_bytes(b"no DICOM")
     for name in ("a.dcm", "b.dcm"):

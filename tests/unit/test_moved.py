@@ -1,8 +1,10 @@
 """The linkage's part of merges and splits: where each study's instances go, whatever was said before in which order."""
 
 from dataclasses import replace
+from io import BytesIO
 
 import pytest
+from factories import PEER
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from moving import KEY, YAN, study
@@ -10,6 +12,8 @@ from moving import KEY, YAN, study
 from scp.db.engine import DatabaseError
 from scp.db.moved import Moved
 from scp.deidentify.functions.tokens import token
+from scp.volumes import whose
+from scp.volumes.volume import File, Volume
 
 STUDIES = [study(number) for number in range(4)]
 RULES = {
@@ -64,6 +68,32 @@ def test_how_often_studies_were_taken_from_a_visit_is_told_with_it(tmp_path):
     with pytest.raises(DatabaseError, match="does not know the study"):
         linkage.split(visit.scan_research_id, linkage.reserve(visit.scan_research_id), "2.25.1", 4, token)
     assert linkage.resolve(one).moves == 3
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_volumes_of_a_study_that_was_split_off_stay_visits_of_their_own(tmp_path, rule):
+    """The nifti export would have the volumes' folder for its own (docs/adr/0065-volumes-as-input.md)."""
+    linkage, (one, two, *_) = opened(tmp_path), RULES[rule]
+    visit = linkage.resolve(one)
+    linkage.resolve(two)
+    volumes = replace(one, visit=f"volumes {one.study_uid}", hours=0, begins=None, apart=True)
+    before = linkage.resolve(volumes).scan_research_id
+    sent = token(one.study_uid, visit.secret)
+    assert linkage.holds(visit.scan_research_id, sent, token)  # the volumes have not taken it with them
+    target = linkage.reserve(visit.scan_research_id)
+    linkage.split(visit.scan_research_id, target, sent, 1, token)
+    assert linkage.resolve(one).scan_research_id == target
+    assert linkage.resolve(volumes).scan_research_id == before
+    assert len({before, target, visit.scan_research_id}) == 3
+    linkage.rekey(bytes(32))
+    again = opened(tmp_path, bytes(32))
+    assert [again.resolve(each).scan_research_id for each in (one, volumes)] == [target, before]
+
+
+def test_volumes_are_taken_for_what_stands_apart():
+    parts = ("sub-01", "ses-1", "anat", "sub-01_ses-1_T1w.nii.gz")
+    told = whose.identity(Volume(PEER, parts, File(0, BytesIO)), {"StudyInstanceUID": "1.2.3"}, "")
+    assert (told.apart, told.study_uid, told.visit) == (True, "1.2.3", "volumes 1.2.3")
 
 
 def test_a_study_that_left_under_its_own_uid_is_found(tmp_path):

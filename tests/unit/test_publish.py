@@ -208,6 +208,55 @@ def test_a_publication_begun_yesterday_and_never_seen_goes_to_today(publisher, m
     assert tree(publisher.export) == visit_tree("1.dcm")
 
 
+NEXT_DAY = date(2031, 2, 4)
+NEXT_PLACE = PurePosixPath("DICOM/2031/20310204", VISIT)
+
+
+@pytest.fixture
+def joining(publisher):
+    """Late instances of a visit that was published today, on their way into its folder."""
+    store(publisher, clean(1))
+    publish_(publisher, FIRST)
+    second = store(publisher, clean(2))
+    approve(publisher.index, second)
+    assert publisher.index.begin_publishing(second, str(PLACE))
+    return second
+
+
+def test_late_instances_of_yesterday_that_nobody_saw_go_to_today(publisher, joining):
+    """The folder that they were to join is of a past day by now, which the Data Factory does not read again."""
+    tomorrow = dataclasses.replace(publisher, today=lambda: NEXT_DAY)
+    assert tomorrow.resume(joining, str(PLACE)) == NEXT_PLACE
+    later = [str(NEXT_PLACE / name) for name in (".ready", "2.dcm")]
+    assert tree(publisher.export) == [*visit_tree("1.dcm"), *later]
+    (entry,) = [each for each in publisher.index.of_visit(VISIT) if each.delivery == joining]
+    assert (entry.state, entry.path) == (State.PUBLISHED, str(NEXT_PLACE))
+
+
+def test_late_instances_that_nobody_saw_join_no_day_that_was_closed_since(publisher, joining):
+    close_day(publisher.export, publisher.staging, PLACE.parent)
+    closed = tree(publisher.export)
+    assert publisher.resume(joining, str(PLACE)) is None
+    assert (tree(publisher.export), publisher.index.state(joining)) == (closed, "publishing")
+    assert dataclasses.replace(publisher, today=lambda: NEXT_DAY).resume(joining, str(PLACE)) == NEXT_PLACE
+
+
+@pytest.mark.parametrize("moment", ["publish.unmarked", "publish.joining", "publish.shown", "publish.marked"])
+def test_late_instances_that_began_to_join_end_where_they_began(publisher, joining, monkeypatch, moment):
+    """Half of them in one folder and half in another would be two visits, neither of them whole."""
+
+    def died(point):
+        if point == moment:
+            raise Crash
+
+    with monkeypatch.context() as patch, suppress(Crash):
+        patch.setattr(publish.faults, "point", died)
+        publisher.resume(joining, str(PLACE))
+    tomorrow = dataclasses.replace(publisher, today=lambda: NEXT_DAY)
+    assert tomorrow.resume(joining, str(PLACE)) == PLACE
+    assert tree(publisher.export) == visit_tree("1.dcm", "2.dcm")
+
+
 def test_a_failed_disk_says_so(publisher, monkeypatch):
     store(publisher, clean(1))
 

@@ -42,6 +42,30 @@ def test_without_a_setting_everything_is_kept_for_ever(keeping):
     assert house.state(FIRST) is State.PUBLISHED
 
 
+def test_what_was_rejected_and_expired_waits_for_a_person_when_it_is_sent_again(house):
+    """What a person saw in it is there again, and the gates have not seen it the first time either."""
+    house.store(image(1))
+    house.steward.decide(VISIT, State.REJECTED, "a name is burned in")
+    house.days(31)
+    assert house.run() == [("staged", f"{VISIT}-1", "")]
+    assert house.publish(VISIT, 1) == Delivery(VISIT, 2)
+    assert house.state(Delivery(VISIT, 2)) is State.HELD
+    assert (house.published(), house.why()[:12]) == ([], "was rejected")
+    assert house.steward.decide(VISIT, State.APPROVED, "blanked since") is State.PUBLISHED
+    house.publish(VISIT, 2)  # late: what was rejected has been approved by now
+    assert house.state(Delivery(VISIT, 3)) is State.PUBLISHED
+
+
+def test_what_a_killed_exporter_had_in_hand_of_it_goes_too(house):
+    house.publish(VISIT)
+    for name in (f"nifti-{VISIT}-1", f"bids-{VISIT}-12", f"nifti-{OTHER}-1"):
+        (house.where.work / name / "out").mkdir(parents=True)
+        (house.where.work / name / "out" / "a.nii").write_bytes(b"voxels")
+    house.days(31)
+    assert house.run() == [("published", VISIT, "")]
+    assert [path.name for path in house.where.work.iterdir()] == [f"nifti-{OTHER}-1"]
+
+
 def test_a_visit_goes_whole_with_its_marker_and_its_day(house):
     house.publish(VISIT)
     house.days(29.99)

@@ -4,8 +4,8 @@ import json
 import threading
 
 import pytest
-from doubles import VISIT
-from visiting import House, image
+from doubles import VISIT, clean
+from visiting import House, encoded, header, image
 
 from scp.config.fields import PeerRule
 from scp.db.index import Delivery, Index
@@ -46,6 +46,16 @@ def test_a_visit_is_published_once_it_is_quiet_and_not_before(house):
     assert published(house) == {FIRST}
     assert house.history() == [(1, state) for state in WHOLE_WAY]
     assert house.later() == 0
+
+
+def test_a_place_beyond_all_numbers_holds_up_nothing(house):
+    """A sender may write 9E999 (PS3.5 6.2, DS); publishing goes on, of that visit and of all others."""
+    for number, place in enumerate(("0", "1", "2"), 1):
+        house.store(image(number, ImagePositionPatient=["0", "0", place]))
+    written = encoded(header(4, ImagePositionPatient=["0", "0", "77777"])).replace(b"77777", b"9E999")
+    house.store(clean(4, visit=VISIT, body=written), image(5, visit=OTHER))
+    assert house.later() == 2
+    assert published(house) == {FIRST, Delivery(OTHER, 1)}
 
 
 def test_each_arrival_starts_the_waiting_anew(house):

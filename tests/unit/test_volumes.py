@@ -2,6 +2,7 @@
 
 import io
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
@@ -17,12 +18,35 @@ from pyrage import decrypt
 
 from scp.instance import Broken, Identity
 from scp.outcome import Failure, Outcome
+from scp.steward.publish import READY
+from scp.store.files import Temporary
 from scp.volumes import File, Volume
 
 
 @pytest.fixture
 def walk(tmp_path):
     return house(tmp_path)
+
+
+def test_two_imports_of_one_visit_leave_no_marker_while_either_has_a_volume_on_its_way(tmp_path, monkeypatch):
+    one, other, place = house(tmp_path), house(tmp_path), Temporary.place
+    second = threading.Thread(target=other.take, args=(sent(volume(bytes(48)), json=SIDECAR),))
+    marked = []
+
+    def slow(file, *words):
+        placed = place(file, *words)
+        if threading.current_thread() is threading.main_thread() and not second.ident:
+            second.start()
+            second.join(1.0)  # it would be done by then, marker included
+            marked.extend(path for path in tree(one) if path.endswith(READY))
+        return placed
+
+    monkeypatch.setattr(Temporary, "place", slow)
+    assert one.take(sent(volume(), json=SIDECAR)) is Outcome.STORED
+    second.join(60)
+    assert marked == []
+    assert len(stored(one, ".nii")) == len(stored(one, ".json")) == 2
+    assert sum(path.endswith(READY) for path in tree(one)) == 1
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
