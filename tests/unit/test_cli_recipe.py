@@ -115,6 +115,22 @@ def test_a_file_that_cannot_be_read_is_exit_1(tmp_path: Path) -> None:
     assert run("diff", tmp_path / "absent.dcm").exit_code == 1
 
 
+@pytest.mark.parametrize(
+    ("sent", "changed"),
+    [(MR.encode(), "1.2.840.10008.5.1.4.1.1.é".encode("latin-1")), (MR.encode(), b"QZNEEDLE^JOHN            "),
+     (MR.encode(), bytes(25)), (b"\2\0\3\0UI", b"\2\0\3\0U\xae"), (b"\2\0\2\0UI", b"\2\0\2\0FD"),
+     (b"\2\0\x10\0UI", b"\2\0\x10\0FD"), (b"\2\0\0\0UL\4\0", b"\2\0\0\0SS\4\0")],
+)  # fmt: skip
+def test_damaged_file_meta_information_is_one_more_reason(file: Path, sent: bytes, changed: bytes) -> None:
+    """Of a folder the other files are tried; nothing of the damaged one is told."""
+    whole = file.read_bytes()
+    assert sent in whole[:400]
+    file.with_name("damaged.dcm").write_bytes(whole[:400].replace(sent, changed) + whole[400:])
+    result = run("try", file.parent, "--recipe", "basic", "--json")
+    assert sorted((row["outcome"], row["files"]) for row in rows(result)) == [("de-identified", 1), ("malformed", 1)]
+    assert "QZNEEDLE" not in result.output
+
+
 def test_a_file_that_is_no_dicom_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text(f"notes on {NEEDLE}" * 40)
