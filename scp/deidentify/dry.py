@@ -26,6 +26,12 @@ _ERRORS = (
 """What pydicom raises for file meta information that is none; some of it only when a value is asked for."""
 
 
+class Size(str):
+    """What is shown in place of a value that is no text, or a long one; it tells nothing but how much there is."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Change:
     """One attribute of a file before and after, None where it is not; `where` names the items around it."""
@@ -115,13 +121,13 @@ def _value(found: _Found | None) -> str | None:
     if not value:
         return ""
     if element.start in dataset.nested:
-        return f"{len(dataset.nested[element.start].items)} items"
+        return Size(f"{len(dataset.nested[element.start].items)} items")
     if element.vr in _BINARY or len(value) > _LONGEST_SHOWN:
-        return f"{len(value)} bytes"
+        return Size(f"{len(value)} bytes")
     try:
         return dataset.decode(value, "replace").strip(" \0")
     except Failure:
-        return f"{len(value)} bytes"
+        return Size(f"{len(value)} bytes")
 
 
 _LONGEST_SHOWN = 1024

@@ -95,6 +95,20 @@ def test_diff_masks_all_values(file: Path, words: list[str]) -> None:
     assert "(13 characters)" in result.stdout
 
 
+def test_diff_says_how_much_there_is_of_what_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "image.dcm"
+    long, words = explicit(0x00204000, "LT", "x" * 2_000), explicit(0x00104000, "LT", "3 bytes")
+    path.write_bytes(part10.head(MR, UID, EXPLICIT) + image(sequence(0x00400275, b"", b""), long, words))
+    found = {str(row["attribute"])[12:]: row["before"] for row in rows(run("diff", path, "-r", "basic", "--json"))}
+    assert (found["Rows"], found["PixelData"], found["RequestAttributesSequence"]) == (
+        "(2 bytes)",
+        "(8 bytes)",
+        "(2 items)",
+    )
+    assert (found["ImageComments"], found["PatientComments"]) == ("(2000 bytes)", "(7 characters)")
+    assert found["PatientID"] == "(10 characters)"
+
+
 @pytest.mark.parametrize("words", [["--reveal"], ["--reveal", "--json"]])
 def test_values_are_revealed_on_a_terminal_only(file: Path, words: list[str]) -> None:
     result = run("diff", file, "--recipe", "mip", *words)
