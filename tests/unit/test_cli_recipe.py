@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 from scp import cli
 from scp.dataset import read
 from scp.deidentify import dry, part10
+from scp.dictionary import ATTRIBUTES, TAGS
 from scp.outcome import Failure, Outcome
 
 NEEDLE = "QZNEEDLE^JOHN"
@@ -71,6 +72,20 @@ def test_what_stays_because_nothing_names_it_is_line_0_and_exit_1(tmp_path: Path
     open_rows = [row for row in rows(result) if row["line"] == 0]
     assert len(open_rows) > 600
     assert "(0010,0010) PatientName" not in {row["attribute"] for row in open_rows}
+
+
+# check
+
+
+@pytest.mark.parametrize("name", ["mip", "research-mri"])
+def test_check_and_explain_say_the_same_of_a_line(name: str) -> None:
+    """So a sequence that is kept is not said to leave as it was sent."""
+    said = {str(row["attribute"]).split(" ")[-1]: row["action"] for row in rows(run("check", name, "--json"))}
+    sequences = [one for one in said if one in TAGS and ATTRIBUTES[TAGS[one]].vrs == ("SQ",)]
+    assert "kept, its items by the same rules" in {said[one] for one in sequences}
+    for one in ["DimensionIndexSequence", "SequenceName", *sequences[::20]]:
+        explained = rows(run("explain", one, "--recipe", name, "--json"))
+        assert one not in said or said[one] in {row["action"] for row in explained}
 
 
 # diff
