@@ -19,7 +19,9 @@ _OVERLAYS, _OVERLAY_BIT_POSITION = range(0x6000, 0x6100), 0x0102
 _SPECIFIC_CHARACTER_SET = 0x00080005
 _CHARACTER_SET = b"\x08\0\x05\0CS"
 _LENGTH = Struct("<H")
-_TERMS = re.compile(rb"[A-Za-z0-9_. \\-]*[\0 ]*")
+_TERMS = re.compile(
+    rb"[A-Za-z0-9_. \\-]*+[\0 ]*+"
+)  # never tried twice: a long row of blanks takes the square of its length
 _TEXTS = TEXT_VRS.keys() & SHORT_VRS - {"LT", "ST"}  # those may be in any alphabet, and the guard reads them
 _SENT = TEXT_VRS.keys() | {"UN"}
 _BINARY = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f][^\0 ]")

@@ -154,6 +154,16 @@ def test_elements_that_a_wrong_length_swallowed_leave_under_no_vr(plan_of: Compi
     assert "DOE" not in str(failure)
 
 
+@pytest.mark.parametrize("blanks", [b" " * 1_000_000, b"ISO_IR 100" + b" \0" * 500_000 + b"\\"])
+def test_a_long_row_of_blanks_is_no_row_of_terms_and_is_looked_at_once(
+    plan_of: Compiles, subject: Subject, blanks: bytes
+) -> None:
+    """Tried at each of them again it would not end in time, and nothing else happens in this process meanwhile."""
+    sent = (implicit(0x00080005, blanks + b"!!"), implicit(0x00080016, MR), implicit(0x00080018, UID))
+    failure = refused(plan_of("REMOVE ALL\nKEEP SpecificCharacterSet"), subject, b"".join(sent), IMPLICIT)
+    assert (failure.outcome, failure.why) == (Outcome.MALFORMED, "SpecificCharacterSet is no row of terms")
+
+
 def test_un_of_undefined_length_in_place_of_a_value_is_refused(plan_of: Compiles, subject: Subject) -> None:
     element = sequence(0x00280030, implicit(NAME, "DOE"), vr="UN", undefined=True)
     assert (
