@@ -20,7 +20,7 @@ KEYWORDS = (
     "BitsAllocated", "BitsStored", "HighBit", "EchoTime", "TemporalPositionIdentifier",
 )  # fmt: skip
 _TAGS = {Tag(keyword): keyword for keyword in KEYWORDS}
-_DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
