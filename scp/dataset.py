@@ -28,7 +28,7 @@ HEADER = Struct("<HH2sH")
 _LONG = Struct("<I")
 ITEM_HEADER = Struct("<HHI")
 HEADER_SIZE, LONG_HEADER_SIZE = 8, 12
-_US_SIZE = 2
+_US_SIZE, _LONGEST_IS = 2, 12
 _EMPTY = ITEM_HEADER.pack(0xFFFE, 0xE000, 0)
 _NOTHING = Item((), undefined=False)
 # VR and where the value starts behind the header (PS3.5 7.1.2)
@@ -285,7 +285,7 @@ def image_bytes(dataset: DataSet) -> int:
     for tag in (0x00280010, 0x00280011, 0x00280002, 0x00280100):
         bits *= _unsigned(dataset, tag)
     frames = dataset.text(_FRAMES)
-    if frames.isdecimal() and frames.isascii():
+    if frames.isdecimal() and frames.isascii() and len(frames) <= _LONGEST_IS:
         bits *= int(frames)
     photometric = dataset.text(_PHOTOMETRIC)
     if photometric.endswith(("422", "420")):  # chrominance is sampled at half or a quarter of the rate

@@ -159,7 +159,9 @@ def _change(change: dry.Change, *, reveal: bool) -> dict[str, str]:
 def _shown(value: str | None, *, reveal: bool) -> str:
     if not value:
         return "" if value is None else "(empty)"
-    return value if reveal else f"({len(value)} characters)"
+    if reveal:
+        return value
+    return f"({value})" if isinstance(value, dry.Size) else f"({len(value)} characters)"
 
 
 def _plan(config: Config, recipe: str | None) -> Plan:

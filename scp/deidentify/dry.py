@@ -1,15 +1,17 @@
 """Trying a plan on files without a node: nothing is stored, no linkage is asked, and the tokens belong to nobody."""
 
 import secrets
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 
 from scp import dictionary
 from scp.dataset import DataSet, read
+from scp.deidentify.functions.tokens import is_uid
 from scp.deidentify.plan import Plan
 from scp.instance import Arrival, Instance, Peer, Subject
 from scp.outcome import Failure, Outcome
@@ -18,6 +20,16 @@ from scp.table import Element
 _PREFIX_END, _META_LENGTH_END = 132, 144
 _IMPLICIT = "1.2.840.10008.1.2"
 _NOBODY = Peer("", "", "")
+_ERRORS = (
+    AttributeError, BytesLengthException, EOFError, InvalidDicomError, NotImplementedError, TypeError, ValueError
+)  # fmt: skip
+"""What pydicom raises for file meta information that is none; some of it only when a value is asked for."""
+
+
+class Size(str):
+    """What is shown in place of a value that is no text, or a long one; it tells nothing but how much there is."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -40,15 +52,21 @@ def instance(path: Path) -> Instance:
     """The instance in a Part 10 file. Raises Failure MALFORMED or INCOMPLETE where there is none, and OSError."""
     data = path.read_bytes()
     try:
-        meta = read_file_meta_info(path)
-        length = int(meta.FileMetaInformationGroupLength)
-        transfer_syntax = str(meta.TransferSyntaxUID)
-    except (AttributeError, EOFError, InvalidDicomError, NotImplementedError, TypeError, ValueError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydicom's repeat the value
+            meta = read_file_meta_info(path)
+            length = int(meta.FileMetaInformationGroupLength)
+            transfer_syntax = str(meta.TransferSyntaxUID)
+            sop_class_uid = str(meta.get("MediaStorageSOPClassUID", ""))
+            sop_instance_uid = str(meta.get("MediaStorageSOPInstanceUID", ""))
+    except _ERRORS:
         raise Failure(Outcome.MALFORMED, "it is no DICOM file with complete file meta information") from None
+    if not is_uid(sop_class_uid):
+        raise Failure(Outcome.MALFORMED, "its file meta information names no SOP class")
     arrival = Arrival(
         peer=_NOBODY,
-        sop_class_uid=str(meta.get("MediaStorageSOPClassUID", "")),
-        sop_instance_uid=str(meta.get("MediaStorageSOPInstanceUID", "")),
+        sop_class_uid=sop_class_uid,
+        sop_instance_uid=sop_instance_uid,
         context_class="",
         transfer_syntax=transfer_syntax,
         data=data[_META_LENGTH_END + length :],
@@ -103,13 +121,13 @@ def _value(found: _Found | None) -> str | None:
     if not value:
         return ""
     if element.start in dataset.nested:
-        return f"{len(dataset.nested[element.start].items)} items"
+        return Size(f"{len(dataset.nested[element.start].items)} items")
     if element.vr in _BINARY or len(value) > _LONGEST_SHOWN:
-        return f"{len(value)} bytes"
+        return Size(f"{len(value)} bytes")
     try:
         return dataset.decode(value, "replace").strip(" \0")
     except Failure:
-        return f"{len(value)} bytes"
+        return Size(f"{len(value)} bytes")
 
 
 _LONGEST_SHOWN = 1024

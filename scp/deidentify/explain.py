@@ -1,6 +1,7 @@
 """Why a plan does what it does: which line decided on an attribute, at the top, inside of sequences, in one place."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from scp import dictionary
@@ -24,8 +25,7 @@ def explain(plan: "Plan", text: str) -> tuple[Decision, ...]:
     if isinstance(named, Matching):
         raise ValueError(f"{text} is an expression; name one attribute")  # noqa: TRY004  a text is wrong
     if isinstance(named, Inside):
-        place = plan.places.at(named)
-        return (_decision(plan, text, place.step if place else _general(plan).of(named.tags[-1])),)
+        return (_placed(plan, text, named),)
     if isinstance(named, Private):
         return (_decision(plan, text, _general(plan).of(named)), *_places(plan, named))
     if isinstance(named, Repeated):
@@ -38,6 +38,26 @@ def explain(plan: "Plan", text: str) -> tuple[Decision, ...]:
         within = _decision(plan, f"{name} inside sequences", step)
         return (_decision(plan, name, added), within, *_places(plan, tag))
     return (_decision(plan, name, step), *_places(plan, tag))
+
+
+def _placed(plan: "Plan", text: str, named: Inside) -> Decision:
+    """What becomes of the attribute in its place: it goes with the first sequence above it that does not stay."""
+    for depth in range(1, len(named.tags)):
+        step = _step(plan, Inside(named.tags[:depth], named.items[: depth - 1]))
+        if step is None or step.action is not Action.RECURSE:
+            above = named.tags[depth - 1]
+            name = dictionary.write(above) if isinstance(above, int) else str(above)
+            return replace(_decision(plan, text, step), action=f"{Action.REMOVE.value} with {name}")
+    return _decision(plan, text, _step(plan, named))
+
+
+def _step(plan: "Plan", place: Inside) -> Step | None:
+    """What is decided on one place; what is added at the top is written anew, with no item of those that were sent."""
+    if found := plan.places.at(place):
+        return found.step
+    tag = place.tags[-1]
+    added = plan.added.get(tag) if len(place.tags) == 1 and isinstance(tag, int) else None
+    return added or _general(plan).of(tag)
 
 
 def _repeated(plan: "Plan", keyword: str, named: Repeated) -> tuple[Decision, ...]:

@@ -3,6 +3,7 @@
 It is written over where it lies, in memory or piece by piece on its way to the disk; nothing is decoded.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -19,6 +20,7 @@ _ROWS, _COLUMNS, _ALLOCATED, _STORED, _HIGH_BIT = 0x00280010, 0x00280011, 0x0028
 _REPRESENTATION = 0x00280103
 _SAMPLES_OF: Mapping[str, int] = {"MONOCHROME1": 1, "MONOCHROME2": 1, "PALETTE COLOR": 1, "RGB": 3, "YBR_FULL": 3}
 _WIDTHS = frozenset({8, 16, 32})
+_DIGITS = re.compile(r"\d{1,12}", re.ASCII)
 
 
 class Layout(NamedTuple):
@@ -95,7 +97,7 @@ def layout_of(dataset: DataSet) -> Layout:
     if not rows or not columns:
         raise withheld("the image has no rows or no columns")
     frames = criteria.text(dataset, _FRAMES) or "1"
-    if not frames.isascii() or not frames.isdigit():
+    if not _DIGITS.fullmatch(frames):
         raise withheld("NumberOfFrames is no number")
     return Layout(rows, columns, int(frames), interleaved, _black(dataset, photometric, allocated))
 
@@ -126,6 +128,6 @@ def _black(dataset: DataSet, photometric: str, allocated: int) -> tuple[bytes, .
 
 def _number(dataset: DataSet, tag: int) -> int:
     value = criteria.text(dataset, tag)
-    if not value.isdigit():
+    if not _DIGITS.fullmatch(value):
         raise withheld("an attribute that describes the pixels is missing or has not one value")
     return int(value)

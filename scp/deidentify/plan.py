@@ -12,9 +12,10 @@ from scp.dataset import DataSet
 from scp.deidentify import blank, encoding, explain, native, part10, search
 from scp.deidentify.cleaning import Cleaning
 from scp.deidentify.decision import ACTION_OF, Decision
-from scp.deidentify.fields import Named
+from scp.deidentify.fields import Named, Private, attribute
 from scp.deidentify.functions.original import Original
 from scp.deidentify.functions.tokens import is_uid, uid
+from scp.deidentify.groups import Searched
 from scp.deidentify.guard import Guard, guard
 from scp.deidentify.labels import Label
 from scp.deidentify.placed import Placed
@@ -231,7 +232,7 @@ class Plan:
     def summary(self) -> tuple[Decision, ...]:
         """What each line of the recipe does, in its order."""
         return tuple(
-            Decision(_name(rule), ACTION_OF[rule.verb], rule.path, rule.line, rule.text) for rule in self.recipe.rules
+            Decision(_name(rule), _action(rule), rule.path, rule.line, rule.text) for rule in self.recipe.rules
         )
 
     def images(self) -> Iterator[Decision]:
@@ -254,6 +255,14 @@ def _name(rule: Rule) -> str:
     if isinstance(rule.attributes, Named):
         return dictionary.write(rule.attributes.attribute.tag)
     return rule.name
+
+
+def _action(rule: Rule) -> str:
+    """What a line does; a sequence is kept with its items gone through, as `keep` says."""
+    named = rule.attributes if isinstance(rule.attributes, Searched) else attribute(rule.attributes)
+    if rule.verb == "KEEP" and isinstance(named, Named | Private) and named.attribute.vrs == ("SQ",):
+        return Action.RECURSE.value
+    return ACTION_OF[rule.verb]
 
 
 def _number(text: str) -> int:

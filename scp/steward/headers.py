@@ -20,7 +20,7 @@ KEYWORDS = (
     "BitsAllocated", "BitsStored", "HighBit", "EchoTime", "TemporalPositionIdentifier",
 )  # fmt: skip
 _TAGS = {Tag(keyword): keyword for keyword in KEYWORDS}
-_DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _LARGEST = 1e12
 """No place, size or count is larger; DS can say 9E999, with which nothing can be reckoned."""
 

@@ -214,6 +214,7 @@ def test_regions_that_do_not_say_where_they_lie_withhold_the_image(regions: byte
     {"frames": "many"},
     {"frames": "1\\1"},
     {"frames": "\u00b2"},
+    {"frames": "0" * 4_400 + "1"},
 ])  # fmt: skip
 def test_what_is_not_surely_understood_is_withheld(said: dict[str, Any]) -> None:
     assert withheld(described(bytes(16), 4, 4, **said), label("coordinates all"))
@@ -232,6 +233,13 @@ def test_a_region_outside_the_image_withholds_it() -> None:
 def test_a_description_with_holes_is_withheld(tag: int) -> None:
     data = described(bytes(16), 4, 4, explicit(tag, "US", b""), photometric="MONOCHROME1")
     assert withheld(data, label("coordinates all"))
+
+
+@pytest.mark.parametrize("value", ["\u00b2", "\u0663", "8" * 4_400, "\u00b219540312"])
+@pytest.mark.parametrize("tag", [0x00280100, 0x00280101])
+def test_a_description_of_digits_that_are_no_number_is_withheld(tag: int, value: str) -> None:
+    data = described(bytes(16), 4, 4, explicit(0x00080005, "CS", "ISO_IR 192"), explicit(tag, "LO", value.encode()))
+    assert "19540312" not in withheld(data, label("coordinates all"))
 
 
 def test_floating_point_pixels_and_documents_are_withheld() -> None:

@@ -32,6 +32,7 @@ SUBJECT = Subject("Pq7kLm20Xy", "4820117365", b"\x07" * 32)
 Compiles = Callable[..., Plan]
 WAY = "RequestAttributesSequence__ScheduledProcedureStepID"
 CODES = "RequestAttributesSequence__ScheduledProtocolCodeSequence"
+STACK = '(2001,"Philips Imaging DD 001",5F)'
 DATE = 0x00400004  # ScheduledProcedureStepEndDate
 
 
@@ -415,6 +416,31 @@ def test_explain_names_the_line_of_a_place(plan_of: Compiles) -> None:
     assert [(one.attribute, one.line) for one in placed] == [(WAY, 7), ("(0040,0275)__1__(0040,0009)", 8)]
     (elsewhere,) = plan.explain("ScheduledProtocolCodeSequence__ScheduledProcedureStepID")
     assert (elsewhere.action, elsewhere.line) == ("removed", 6)
+
+
+@pytest.mark.parametrize(
+    ("lines", "line"),
+    [("REMOVE ALL\nKEEP CodeValue", 6), ("KEEP CodeValue\nREMOVE RequestAttributesSequence", 7),
+     ("KEEP CodeValue\nBLANK RequestAttributesSequence", 7), ("REMOVE RequestAttributesSequence\nREMOVE CodeValue", 6),
+     ("KEEP CodeValue\nADD RequestAttributesSequence func:dummy", 7)],
+)  # fmt: skip
+@pytest.mark.parametrize("way", [f"{CODES}__CodeValue", "(0040,0275)__0__(0040,0008)__1__(0008,0100)"])
+def test_explain_says_with_what_above_it_a_place_goes(plan_of: Compiles, lines: str, line: int, way: str) -> None:
+    plan = plan_of(lines)
+    (decision,) = plan.explain(way)
+    assert (decision.action, decision.line) == ("removed with (0040,0275) RequestAttributesSequence", line)
+    code = sequence(PROTOCOL, explicit(0x00080100, "SH", "QZ1"), explicit(0x00080100, "SH", "QZ2"))
+    assert b"QZ" not in b"".join(plan.apply(instance(image(sequence(REQUEST, code))), SUBJECT).parts)
+
+
+def test_explain_says_what_goes_below_a_place(plan_of: Compiles) -> None:
+    plan = plan_of(f"KEEP CodeValue\nREMOVE (0040,0275)__1__(0040,0008)\nREMOVE {STACK}")
+    (gone,) = plan.explain("(0040,0275)__1__(0040,0008)__0__(0008,0100)")
+    assert (gone.action, gone.line) == ("removed with (0040,0008) ScheduledProtocolCodeSequence", 7)
+    (stays,) = plan.explain("(0040,0275)__0__(0040,0008)__0__(0008,0100)")
+    assert (stays.action, stays.line) == ("kept as sent", 6)
+    (private,) = plan.explain(f"{STACK}__CodeValue")
+    assert (private.action, private.line) == (f"removed with {STACK}", 8)
 
 
 # Any lines on any data

@@ -143,6 +143,27 @@ def test_what_was_sent_as_un_leaves_under_its_own_vr(plan_of: Compiles, subject:
     assert explicit(0x00280030, "DS", b"1\\1 ") in data
 
 
+@pytest.mark.parametrize("vr", ["SH", "LO", "LT", "ST", "UN", "UT"])
+def test_elements_that_a_wrong_length_swallowed_leave_under_no_vr(plan_of: Compiles, subject: Subject, vr: str) -> None:
+    """Whatever VR it was sent with: SequenceName is SH, and no recipe and no guard sees the name inside."""
+    plan = plan_of("REMOVE ALL\nKEEP SequenceName")
+    assert b"*ep2d_diff_b1000" in applied(plan, subject, image(explicit(0x00180024, vr, "*ep2d_diff_b1000")))
+    failure = refused(plan, subject, image(explicit(0x00180024, vr, b"ep2d" + explicit(0x00181030, "LO", "DOE^JOHN"))))
+    assert failure.outcome is Outcome.NOT_DEIDENTIFIED
+    assert "holds what is no text" in failure.why
+    assert "DOE" not in str(failure)
+
+
+@pytest.mark.parametrize("blanks", [b" " * 1_000_000, b"ISO_IR 100" + b" \0" * 500_000 + b"\\"])
+def test_a_long_row_of_blanks_is_no_row_of_terms_and_is_looked_at_once(
+    plan_of: Compiles, subject: Subject, blanks: bytes
+) -> None:
+    """Tried at each of them again it would not end in time, and nothing else happens in this process meanwhile."""
+    sent = (implicit(0x00080005, blanks + b"!!"), implicit(0x00080016, MR), implicit(0x00080018, UID))
+    failure = refused(plan_of("REMOVE ALL\nKEEP SpecificCharacterSet"), subject, b"".join(sent), IMPLICIT)
+    assert (failure.outcome, failure.why) == (Outcome.MALFORMED, "SpecificCharacterSet is no row of terms")
+
+
 def test_un_of_undefined_length_in_place_of_a_value_is_refused(plan_of: Compiles, subject: Subject) -> None:
     element = sequence(0x00280030, implicit(NAME, "DOE"), vr="UN", undefined=True)
     assert (

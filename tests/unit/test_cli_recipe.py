@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 from scp import cli
 from scp.dataset import read
 from scp.deidentify import dry, part10
+from scp.dictionary import ATTRIBUTES, TAGS
 from scp.outcome import Failure, Outcome
 
 NEEDLE = "QZNEEDLE^JOHN"
@@ -73,6 +74,20 @@ def test_what_stays_because_nothing_names_it_is_line_0_and_exit_1(tmp_path: Path
     assert "(0010,0010) PatientName" not in {row["attribute"] for row in open_rows}
 
 
+# check
+
+
+@pytest.mark.parametrize("name", ["mip", "research-mri"])
+def test_check_and_explain_say_the_same_of_a_line(name: str) -> None:
+    """So a sequence that is kept is not said to leave as it was sent."""
+    said = {str(row["attribute"]).split(" ")[-1]: row["action"] for row in rows(run("check", name, "--json"))}
+    sequences = [one for one in said if one in TAGS and ATTRIBUTES[TAGS[one]].vrs == ("SQ",)]
+    assert "kept, its items by the same rules" in {said[one] for one in sequences}
+    for one in ["DimensionIndexSequence", "SequenceName", *sequences[::20]]:
+        explained = rows(run("explain", one, "--recipe", name, "--json"))
+        assert one not in said or said[one] in {row["action"] for row in explained}
+
+
 # diff
 
 
@@ -95,6 +110,20 @@ def test_diff_masks_all_values(file: Path, words: list[str]) -> None:
     assert "(13 characters)" in result.stdout
 
 
+def test_diff_says_how_much_there_is_of_what_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "image.dcm"
+    long, words = explicit(0x00204000, "LT", "x" * 2_000), explicit(0x00104000, "LT", "3 bytes")
+    path.write_bytes(part10.head(MR, UID, EXPLICIT) + image(sequence(0x00400275, b"", b""), long, words))
+    found = {str(row["attribute"])[12:]: row["before"] for row in rows(run("diff", path, "-r", "basic", "--json"))}
+    assert (found["Rows"], found["PixelData"], found["RequestAttributesSequence"]) == (
+        "(2 bytes)",
+        "(8 bytes)",
+        "(2 items)",
+    )
+    assert (found["ImageComments"], found["PatientComments"]) == ("(2000 bytes)", "(7 characters)")
+    assert found["PatientID"] == "(10 characters)"
+
+
 @pytest.mark.parametrize("words", [["--reveal"], ["--reveal", "--json"]])
 def test_values_are_revealed_on_a_terminal_only(file: Path, words: list[str]) -> None:
     result = run("diff", file, "--recipe", "mip", *words)
@@ -113,6 +142,22 @@ def test_values_are_revealed_on_a_terminal(
 
 def test_a_file_that_cannot_be_read_is_exit_1(tmp_path: Path) -> None:
     assert run("diff", tmp_path / "absent.dcm").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("sent", "changed"),
+    [(MR.encode(), "1.2.840.10008.5.1.4.1.1.é".encode("latin-1")), (MR.encode(), b"QZNEEDLE^JOHN            "),
+     (MR.encode(), bytes(25)), (b"\2\0\3\0UI", b"\2\0\3\0U\xae"), (b"\2\0\2\0UI", b"\2\0\2\0FD"),
+     (b"\2\0\x10\0UI", b"\2\0\x10\0FD"), (b"\2\0\0\0UL\4\0", b"\2\0\0\0SS\4\0")],
+)  # fmt: skip
+def test_damaged_file_meta_information_is_one_more_reason(file: Path, sent: bytes, changed: bytes) -> None:
+    """Of a folder the other files are tried; nothing of the damaged one is told."""
+    whole = file.read_bytes()
+    assert sent in whole[:400]
+    file.with_name("damaged.dcm").write_bytes(whole[:400].replace(sent, changed) + whole[400:])
+    result = run("try", file.parent, "--recipe", "basic", "--json")
+    assert sorted((row["outcome"], row["files"]) for row in rows(result)) == [("de-identified", 1), ("malformed", 1)]
+    assert "QZNEEDLE" not in result.output
 
 
 def test_a_file_that_is_no_dicom_is_refused(tmp_path: Path) -> None:

@@ -286,6 +286,7 @@ def pixels(length: int, *more: bytes) -> DataSet:
         (10, ()),
         (16, (explicit(0x00280008, "IS", "2"),)),
         (8, (explicit(0x00280008, "IS", "two"),)),
+        (8, (explicit(0x00280008, "IS", "2" * 4_400),)),
         (2, (explicit(0x00280100, "US", pack("<H", 1)),)),
         (0, (explicit(0x00280010, "US", b""),)),
         (

@@ -102,6 +102,16 @@ def test_a_sequence_keeps_the_name_that_everybody_uses(sent: str, stays: bytes |
     assert found.get(b"tSequenceFileName") == stays
 
 
+@pytest.mark.parametrize(
+    ("end", "stays"), [("", None), ("DOE", None), ("_tse_vfl_mgh_epinav_ABCD", b"tse_vfl_mgh_epinav_ABCD")]
+)
+def test_of_a_name_of_very_many_words_only_the_last_ones_are_looked_at(end: str, stays: bytes | None) -> None:
+    """In the time that their number squared takes nothing else would happen in the process."""
+    sent = phoenix(tSequenceFileName=f'""%CustomerSeq%\\{"_" * 1_000_000}{end}""')
+    expected = None if stays is None else b'""%%CustomerSeq%%\\%s""' % stays
+    assert lines(phoenix_lines(sent)).get(b"tSequenceFileName") == expected
+
+
 @pytest.mark.parametrize("value", [DATE, SERIAL, f'""{BURIED}""', "1 2", "0x20250917", "DOE", "1.2.3.4"])
 def test_a_listed_line_with_another_value_goes(value: str) -> None:
     assert b"sPat.lAccelFactPE" not in lines(phoenix_lines(phoenix(**{"sPat.lAccelFactPE": value})))

@@ -231,6 +231,9 @@ def test_what_is_no_number_is_none_at_all():
     odd = Header("a.dcm", {"PixelSpacing": ("1", "one"), "SliceThickness": ("nan",), "EchoTime": ("1e3", "-.5")})
     assert odd.numbers("PixelSpacing") == odd.numbers("SliceThickness") == odd.numbers("Rows") == ()
     assert odd.numbers("EchoTime") == (1000.0, -0.5)
+    digits = Header("a.dcm", {"EchoTime": ("1" * 1_000_000 + "x",), "SliceThickness": ("5.", "+5", "5.5E-1", ".5")})
+    assert digits.numbers("EchoTime") == (), "tried at each digit again it would not end in time"
+    assert digits.numbers("SliceThickness") == (5.0, 5.0, 0.55, 0.5)
 
 
 ENDLESS = st.sampled_from(("9E999", "-9E999", "1E308", "-1E308", "1E-308", "9" * 400, "0", "0.001", "1", "2"))

@@ -58,6 +58,7 @@ _SEQUENCES = frozenset(
     """.split()
 )
 """Product and widely used research sequences; a site's own may be called after whoever wrote it."""
+_MOST_UNDERSCORES = max(name.count(b"_") for name in _SEQUENCES)
 
 
 def phoenix_lines(sent: bytes) -> bytes:
@@ -86,7 +87,7 @@ def _sequence(value: bytes) -> bytes:
     match = _FILE.fullmatch(value)
     if not match:
         return b""
-    parts = match[2].split(b"_")
+    parts = match[2].rsplit(b"_", _MOST_UNDERSCORES + 1)
     ends = (b"_".join(parts[at:]) for at in range(len(parts)))
     name = next((end for end in ends if end in _SEQUENCES), None)
     return b'tSequenceFileName\t = \t""%%%s%%\\%s""\n' % (match[1], name) if name else b""
