@@ -77,6 +77,17 @@ def test_the_same_in_a_zip(tmp_path):
     assert names(of_zip(path)) == ["CD/A1", "CD/DICOMDIR", "beside"]
 
 
+def test_an_entry_of_a_zip_may_have_no_name(tmp_path):
+    """As a NUL at its beginning leaves it."""
+    path = packed({"name": b"data", "other": b"more"}, tmp_path / "x.zip")
+    data = path.read_bytes().replace(b"name", b"\0ame")
+    found = members(BytesIO(data), ("x.zip",), Inbound())
+    assert names(found) == ["x.zip", "x.zip/other"]
+    for one, held in zip(found, (b"data", b"more"), strict=True):
+        with one.open() as file:
+            assert file.read() == held
+
+
 def test_names_are_compared_as_media_show_them(tmp_path):
     laid({"dicomdir": dicomdir(("IMAGES", "A1"), ("IMAGES", "A2")), "images/a1": b"1", "images/A2.;1": b"2"}, tmp_path)
     assert len(names(entries([tmp_path], BOUNDS))) == 3
