@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from scp import __version__
+from scp import __version__, log
 from scp.build import StartError
 from scp.cli import (
     config,
@@ -104,6 +104,7 @@ def _root(
 
 def main() -> None:
     """Run the command line; what is refused is one sentence on stderr and exit code 2."""
+    log.configure()  # before anything is read: what libraries warn of holds values of elements
     try:
         app()
     except REFUSALS as error:
