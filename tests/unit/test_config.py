@@ -298,6 +298,11 @@ def test_the_file_is_the_option_before_the_variable_before_the_folders_own(tmp_p
     assert load(Path("option.toml"), named).port == 1003
 
 
+def test_a_loop_of_links_is_for_the_start_to_refuse(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    assert load(environ={"CLOAKROOM_STATE": str(tmp_path / "loop" / "state")}).state.name == "state"
+
+
 def test_a_visit_may_wait_for_years():
     assert load(environ={"CLOAKROOM_VISIT_QUIET_SECONDS": "1e9"}).visit_quiet_seconds == 1e9
 
