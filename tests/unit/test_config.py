@@ -298,6 +298,22 @@ def test_the_file_is_the_option_before_the_variable_before_the_folders_own(tmp_p
     assert load(Path("option.toml"), named).port == 1003
 
 
+@pytest.mark.parametrize("text", ["", "port = 104\n"])
+def test_the_one_of_state_and_export_that_was_given_is_told(tmp_path, text):
+    (tmp_path / "cloakroom.toml").write_text(text)
+    for name in ("STATE", "EXPORT"):
+        with pytest.raises(ConfigError, match=f"^CLOAKROOM_{name}: export and state must not"):
+            load(environ={f"CLOAKROOM_{name}": "var"})
+    (tmp_path / "cloakroom.toml").write_text(text + 'state = "var"\n')
+    with pytest.raises(ConfigError, match=f"^cloakroom.toml:{1 + bool(text)}: export and state must not"):
+        load(environ={})
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path):
+    (tmp_path / "cloakroom.toml").write_bytes(b"\xef\xbb\xbfport = 104\r\n")
+    assert load(environ={}).port == 104
+
+
 def test_a_loop_of_links_is_for_the_start_to_refuse(tmp_path):
     (tmp_path / "loop").symlink_to("loop")
     assert load(environ={"CLOAKROOM_STATE": str(tmp_path / "loop" / "state")}).state.name == "state"
