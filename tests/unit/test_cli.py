@@ -112,6 +112,22 @@ def test_what_a_start_would_refuse_the_check_refuses_and_makes_nothing(tmp_path,
     assert [path.name for path in tmp_path.iterdir()] == ["cloakroom.toml"]
 
 
+@pytest.mark.parametrize(
+    ("words", "named", "said"),
+    [
+        ((), "", "defaults and environment: in order"),
+        ((), "named.toml", "named.toml: in order"),
+        (("--config", "other.toml"), "named.toml", "other.toml: in order"),
+    ],
+)
+def test_the_check_names_the_file_that_was_read(tmp_path, monkeypatch, words, named, said):
+    for name in ("named.toml", "other.toml"):
+        (tmp_path / name).write_text("port = 104\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CLOAKROOM_CONFIG", named)
+    assert said in CliRunner().invoke(cli.app, ["config", "check", *words]).stdout
+
+
 def test_what_stands_in_brackets_is_printed_and_is_no_markup(capsys):
     listing([{"why": "no place in [bids]", "n": 1}], ["why", "n"], as_json=False, nothing="")
     record({"why": "[red] is not in [protocols]"}, as_json=False)
