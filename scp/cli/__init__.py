@@ -100,11 +100,11 @@ def _root(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
     del version
+    log.configure()  # before anything is read: what libraries warn of, and raise, holds values of elements
 
 
 def main() -> None:
     """Run the command line; what is refused is one sentence on stderr and exit code 2."""
-    log.configure()  # before anything is read: what libraries warn of holds values of elements
     try:
         app()
     except REFUSALS as error:
