@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from scp import __version__
+from scp import __version__, log
 from scp.build import StartError
 from scp.cli import (
     config,
@@ -100,6 +100,7 @@ def _root(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
     del version
+    log.configure()  # before anything is read: what libraries warn of, and raise, holds values of elements
 
 
 def main() -> None:

@@ -1,14 +1,12 @@
 """`cloakroom config`: what the node is told, and whether it can be."""
 
-from pathlib import Path
-
 import typer
 
 from scp import build, handover
 from scp.cli import inbox
 from scp.cli.output import ConfigOption, JsonOption, listing
 from scp.cli.signs import token
-from scp.config import load, rows
+from scp.config import find, load, rows
 from scp.receive import credentials
 from scp.store import keys
 
@@ -43,6 +41,5 @@ def check(config: ConfigOption = None) -> None:
             typer.echo(f"warning: {held.private_half} opens the quarantine; move it to the data-protection officer")
     for warning in build.warnings(settings):
         typer.echo(f"warning: {warning}")
-    source = config or Path("cloakroom.toml")
-    origin = source if source.exists() else "defaults and environment"
+    origin = find(config) or "defaults and environment"
     typer.echo(f"{origin}: in order; recipe {settings.recipe} ({plan.digest[:16]})")

@@ -1,6 +1,7 @@
 """`cloakroom import`: files, folders, ZIPs and media taken in as if a peer had pushed them."""
 
 import json
+import os
 import sys
 import time
 from collections import Counter
@@ -67,7 +68,7 @@ def import_(
     try:
         entries = inbound.entries(paths, build.bounds(settings))
     except OSError as error:
-        raise refuse(f"what is to be imported cannot be looked into ({type(error).__name__})", 2) from None
+        raise refuse(f"what is to be imported cannot be looked into: {error.strerror}", 2) from None
     with upkeep.importing(settings) as intake, _progress(len(entries)) as told:
         volumes = partial(upkeep.volume_alongside, settings, upkeep.volumes(settings, intake))
         run = importer(settings, partial(upkeep.alongside, settings, intake), declare(), calling, volumes)
@@ -147,8 +148,9 @@ class _Lines:
 
 def _apart(config: Config, paths: Sequence[Path]) -> None:
     """What the node wrote is nothing to import: pseudonyms would get pseudonyms."""
-    for ours in (config.state.absolute().resolve(), config.export.absolute().resolve()):
-        for path in (path.absolute().resolve() for path in paths):
+    given = [Path(os.path.realpath(path)) for path in paths]  # which takes a loop of links as it is
+    for ours in (Path(os.path.realpath(config.state)), Path(os.path.realpath(config.export))):
+        for path in given:
             if path == ours or ours in path.parents or path in ours.parents:
                 raise refuse("what is imported, and the node's own state and export, must not lie inside each other", 2)
 

@@ -1,5 +1,6 @@
 """What files walk through: the front door's own net around the walk; and the process that watches `in/`."""
 
+import os
 import signal
 from collections import deque
 from collections.abc import Callable
@@ -61,16 +62,16 @@ def check(config: Config) -> None:
         return
     root, origin = _root(config), _origin(config)
     for name in ("state", "export"):
-        ours = getattr(config, name).absolute().resolve()
+        ours = Path(os.path.realpath(getattr(config, name)))
         for theirs in (root / "in", root / "done", root / "quarantine"):
             if ours == theirs or ours in theirs.parents or theirs in ours.parents:
                 raise build.StartError(f"{origin}: {name} and the watched folders must not lie inside each other")
-    if config.inbound.layout == "fedehr" and config.export.absolute().resolve() != root / "out":
+    if config.inbound.layout == "fedehr" and Path(os.path.realpath(config.export)) != root / "out":
         raise build.StartError(f"{origin}: with inbound.layout fedehr, export has to be the folder out/ in it")
 
 
 def _root(config: Config) -> Path:
-    return Path(config.inbound.folder).absolute().resolve()
+    return Path(os.path.realpath(config.inbound.folder))
 
 
 def _origin(config: Config) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from scp import upkeep
-from scp.cli.output import NOT_FOUND, ConfigOption
+from scp.cli.output import NOT_FOUND, ConfigOption, refuse
 from scp.config import load
 from scp.store import keys
 
@@ -25,7 +25,10 @@ def init(config: ConfigOption = None) -> None:
     data-protection officer. To use the officer's own pair, put its public half there as officer.pub beforehand.
     """
     folder = load(config).keys
-    made = keys.init(folder)
+    try:
+        made = keys.init(folder)
+    except OSError as error:
+        raise refuse(f"{folder}: cannot be made or written to: {error.strerror}", NOT_FOUND) from None
     for path in made:
         typer.echo(f"made {path}")
     if not made:
@@ -72,5 +75,9 @@ def escrow(
 
     `age --decrypt --identity RECOVERY.KEY FILE` gives back the text of linkage.key.
     """
-    keys.escrow(load(config).keys, to, out)
+    folder = load(config).keys
+    try:
+        keys.escrow(folder, to, out)
+    except OSError as error:
+        raise refuse(f"{out}: cannot be made: {error.strerror}", NOT_FOUND) from None
     typer.echo(f"sealed linkage.key to {len(to)} recovery keys in {out}")

@@ -40,7 +40,7 @@ def listing(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_jso
         right = all(isinstance(row[column], int | float) for row in kept)
         table.add_column(column.replace("_", " "), justify="right" if right else "left", overflow="fold")
     for row in kept:
-        table.add_row(*["" if value is None else escape(str(value)) for value in row.values()])
+        table.add_row(*["" if value is None else _shown(value) for value in row.values()])
     _print(table)
 
 
@@ -53,8 +53,14 @@ def record(fields: Mapping[str, Any], *, as_json: bool) -> None:
     for name, value in fields.items():
         shown = ", ".join(f"{key} {inner}" for key, inner in value.items()) if isinstance(value, dict) else value
         shown = "; ".join(shown) if isinstance(shown, list) else shown
-        table.add_row(name.replace("_", " "), "" if shown in (None, "") else escape(str(shown)))
+        table.add_row(name.replace("_", " "), "" if shown in (None, "") else _shown(shown))
     _print(table)
+
+
+def _shown(value: object) -> str:
+    """As plain text on one line: what a stranger sent can neither steer the terminal nor look like another line."""
+    text = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in str(value))
+    return escape(text)
 
 
 def _print(table: Table) -> None:

@@ -58,5 +58,5 @@ def _ready(status: str) -> None:
     try:
         with urlopen(f"{status.rstrip('/')}/readyz", timeout=door.SECONDS):  # noqa: S310  http only, see above
             typer.echo(f"{status} is ready")
-    except (URLError, OSError) as error:
+    except (URLError, OSError, ValueError) as error:
         raise ProbeError(f"{status} is not ready ({getattr(error, 'code', type(error).__name__)})") from None

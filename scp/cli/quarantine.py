@@ -66,7 +66,11 @@ def open_(file: File, key: Key, target: Target) -> None:
     Needs no configuration and no node. OUT must not exist; only its owner can read it. Who sent it, when, and why it
     failed is printed.
     """
-    head = opened.open_sealed(file, opened.officer(key), target, _file_meta)
+    identity = opened.officer(key)
+    try:
+        head = opened.open_sealed(file, identity, target, _file_meta)
+    except OSError as error:
+        raise refuse(f"{file.name} cannot be opened into {target}: {error.strerror}", NOT_FOUND) from None
     record({**head, "received_at": when(head.get("received_at")), "file": str(target)}, as_json=False)
 
 
@@ -75,7 +79,7 @@ def release(  # noqa: PLR0913, PLR0917  file, key, host, port and two titles are
     file: File,
     key: Key,
     host: Annotated[str, typer.Option(help="The node's address.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The node's DICOM port.")] = 11112,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The node's DICOM port.")] = 11112,
     called: Annotated[str, typer.Option(help="The node's AE title.")] = "CLOAKROOM",
     calling: Annotated[str, typer.Option(help="The AE title to send as; the node must take it.")] = "OFFICER",
 ) -> None:
@@ -89,7 +93,9 @@ def release(  # noqa: PLR0913, PLR0917  file, key, host, port and two titles are
         opened.open_sealed(file, identity, original, _file_meta)
         try:
             (status,) = send([original], host=host, port=port, called=called, calling=calling, attempts=3)
-        except (SendError, InvalidDicomError, AttributeError) as error:
+        except SendError as error:
+            raise refuse(f"{file.name} could not be sent: {error}", NOT_FOUND) from None
+        except (InvalidDicomError, AttributeError, ValueError, OSError) as error:
             raise refuse(f"{file.name} could not be sent ({type(error).__name__})", NOT_FOUND) from None
     named = " or ".join(outcome.label for outcome in Outcome if outcome.status == status)
     typer.echo(f"answered 0x{status:04X}" + (f", {named}" if named else ""))

@@ -125,7 +125,11 @@ def report(
         entry = next(entry for entry in entries if entry.delivery.number == found["delivery"])
         if entry.state in {State.EXPIRING, State.EXPIRED}:
             raise refuse(f"the pictures of visit {visit} are gone: its time was over", NOT_FOUND)
-        html.write_text(page(found, folder_of(settings, entry)), encoding="utf-8")
+        told = page(found, folder_of(settings, entry))
+        try:
+            html.write_text(told, encoding="utf-8")
+        except OSError as error:
+            raise refuse(f"{html}: cannot be written: {error.strerror}", NOT_FOUND) from None
         typer.echo(f"wrote {html}")
         return
     _print_report({**found, "checked_at": when(found["checked_at"])}, as_json=as_json)

@@ -18,8 +18,8 @@ from scp.config.security import Tls, UserIdentity
 from scp.config.variables import FILE_VARIABLE, Variables
 
 __all__ = [
-    "Config", "ConfigError", "Inbound", "Limits", "PeerRule", "Row", "Tls", "UserIdentity", "load", "prepare_process",
-    "rows",
+    "Config", "ConfigError", "Inbound", "Limits", "PeerRule", "Row", "Tls", "UserIdentity", "find", "load",
+    "prepare_process", "rows",
 ]  # fmt: skip
 
 DEFAULT_FILE = Path("cloakroom.toml")
@@ -42,7 +42,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     The file is `path`, else what CLOAKROOM_CONFIG names, else ./cloakroom.toml if there is one. Raises ConfigError.
     """
     environ = os.environ if environ is None else environ
-    source = _find(path, environ)
+    source = find(path, environ)
     data, text = read(source) if source else ({}, "")
     variables = Variables(environ).values()
     places = Places(source, text, environ)
@@ -80,7 +80,9 @@ def prepare_process(config: Config) -> None:
     os.environ["PROMETHEUS_DISABLE_CREATED_SERIES"] = "true"
 
 
-def _find(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+def find(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Path | None:
+    """The file that `load` reads; None where it reads none."""
+    environ = os.environ if environ is None else environ
     if path is not None:
         return path
     if named := environ.get(FILE_VARIABLE):

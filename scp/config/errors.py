@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import ErrorDetails
 
 from scp.config.fields import TABLES, Config, PeerRule, variable
-from scp.config.file import KeyPath, line_of
+from scp.config.file import KeyPath, line_of, stands
 from scp.config.kinds import Kind
 
 if TYPE_CHECKING:
@@ -32,6 +32,10 @@ class Places:
         self._text = text
         self._variables = frozenset(variables)
 
+    def given(self, key: KeyPath) -> bool:
+        """Whether it was given at all."""
+        return variable(key) in self._variables or stands(self._text, key)
+
     def of(self, key: KeyPath) -> str:
         """The variable's name or `file:line`."""
         for depth in (1, 2):
@@ -43,6 +47,8 @@ class Places:
 def sentence(error: ErrorDetails, places: Places) -> str:
     """One of pydantic's errors as `place: what is wrong`."""
     key = error["loc"]
+    if error["type"] == "state_and_export" and not places.given(key):
+        key = ("state",)  # then this one was: the defaults lie apart
     if error["type"] == "extra_forbidden":
         return unknown(key, places)
     place = places.of(key)

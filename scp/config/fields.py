@@ -23,8 +23,10 @@ from scp.config.kinds import (
     Kind,
     Networks,
     OptionalFile,
+    Pdu,
     Port,
     Protocols,
+    Quiet,
     Seconds,
     Shown,
     Switch,
@@ -48,7 +50,7 @@ class Limits(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    max_pdu_bytes: Bytes = Field(default=131_072, description="Longest P-DATA-TF PDU received, advertised to the peer.")
+    max_pdu_bytes: Pdu = Field(default=131_072, description="Longest P-DATA-TF PDU received, advertised to the peer.")
     max_instance_bytes: Bytes = Field(default=2_147_483_648, description="Longest data set received.")
     max_bytes_in_flight: Bytes = Field(
         default=1_073_741_824, description="Bytes of data sets that one worker holds in memory at once."
@@ -97,7 +99,7 @@ class PeerRule(BaseModel):
     certificates: Certificates = Field(
         default=(), description="Certificates this title must show over TLS: fingerprints or names; none means any."
     )
-    quiet_seconds: Annotated[Seconds | None, Kind("a number of seconds above 0")] = Field(
+    quiet_seconds: Annotated[Quiet | None, Kind("a number of seconds above 0")] = Field(
         default=None, description="visit_quiet_seconds for visits that this title sends."
     )
 
@@ -125,9 +127,7 @@ class Config(BaseSettings):
         default=Path("var/export"), description="Folder that holds DICOM/, the tree of published visits: de-identified."
     )
     recipe: Text = Field(default="mip", description="De-identification recipe: a name in deid_recipes/ or a file.")
-    visit_quiet_seconds: Seconds = Field(
-        default=300.0, description="A visit is published when nothing came for so long."
-    )
+    visit_quiet_seconds: Quiet = Field(default=300.0, description="A visit is published when nothing came for so long.")
     grouping: Annotated[
         Literal["study", "day", "accession", "hours"], Kind('"study", "day", "accession" or "hours"')
     ] = Field(
@@ -223,7 +223,7 @@ class Config(BaseSettings):
         """Identified and de-identified trees hold nothing of each other."""
         state = info.data.get("state")
         if state is not None:
-            ours, theirs = export.absolute().resolve(), state.absolute().resolve()
+            ours, theirs = (Path(os.path.realpath(path)) for path in (export, state))  # of a loop of links, too
             if ours == theirs or ours in theirs.parents or theirs in ours.parents:
                 raise PydanticCustomError("state_and_export", "export and state must not lie inside each other")
         return export

@@ -23,7 +23,7 @@ class ConfigError(ValueError):
 def read(path: Path) -> tuple[dict[str, Any], str]:
     """The tables of a TOML file and its text; raises ConfigError for what cannot be read or is not TOML."""
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")  # some editors begin a file with a byte order mark
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
@@ -42,6 +42,11 @@ def line_of(text: str, wanted: KeyPath) -> int:
         if depth > best and path == wanted[:depth]:
             best, line = depth, number
     return line
+
+
+def stands(text: str, wanted: KeyPath) -> bool:
+    """Whether the key stands in the text."""
+    return any(path == wanted for _, path in _assignments(text))
 
 
 def _assignments(text: str) -> Iterator[tuple[int, KeyPath]]:

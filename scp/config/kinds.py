@@ -18,6 +18,7 @@ _DESCRIPTION_FORBIDDEN = re.compile(r'[/*"$`\\;]|\.\.|[\x00-\x1f\x7f]')
 _TITLE = re.compile(r"[!-\[\]-~](?:[ -\[\]-~]{0,14}[!-\[\]-~])?")
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 _GROUP = re.compile(r"own|[1-9][0-9]{0,8}")
+_INT = 2_147_483_647  # what waits for a socket is told how many milliseconds, and how many events, as a C int (poll(2))
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -124,15 +125,15 @@ _Certificate = Annotated[str, AfterValidator(_certificate)]
 _Description = Annotated[str, AfterValidator(_description)]
 
 Port = Annotated[_Whole, Field(ge=1, le=65535), Kind("a port number (1-65535)")]
-Count = Annotated[_Whole, Field(ge=1), Kind("a whole number above 0")]
+Count = Annotated[_Whole, Field(ge=1, le=_INT), Kind(f"a whole number from 1 to {_INT}")]
 Group = Annotated[str, BeforeValidator(_group), Kind('a group id above 0, or "own"')]
 Days = Annotated[_Whole, Field(ge=0), Kind("a whole number of days from 0")]
 Bytes = Annotated[_Whole, Field(ge=1), Kind("a number of bytes above 0")]
+Pdu = Annotated[_Whole, Field(ge=1, le=0xFFFFFFFF), Kind("a number of bytes from 1 to 4294967295 (PS3.8 D.1.1)")]
+_Real = Annotated[float, BeforeValidator(_number(float)), Field(strict=True, gt=0, allow_inf_nan=False)]
+Quiet = Annotated[_Real, Kind("a number of seconds above 0")]
 Seconds = Annotated[
-    float,
-    BeforeValidator(_number(float)),
-    Field(strict=True, gt=0, allow_inf_nan=False),
-    Kind("a number of seconds above 0"),
+    _Real, Field(le=_INT // 1000), Kind(f"a number of seconds above 0 and at most {_INT // 1000} (24 days)")
 ]
 Switch = Annotated[bool, BeforeValidator(_truth), Field(strict=True), Kind("true or false")]
 Text = Annotated[str, Field(min_length=1), Kind("a text of at least one character")]

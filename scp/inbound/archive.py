@@ -31,7 +31,8 @@ def members(file: BinaryIO, parts: Parts, limits: Inbound) -> list[Entry]:
     """
     sparing = _Sparing(file, max(_LEAST_BYTES, limits.max_zip_entries * _ENTRY_BYTES))
     archive = zipfile.ZipFile(cast("BinaryIO", sparing))
-    infos = sorted((info for info in archive.infolist() if not info.is_dir()), key=lambda info: info.filename)
+    files = (info for info in archive.infolist() if not info.filename.endswith("/"))  # is_dir() fails on an empty name
+    infos = sorted(files, key=lambda info: info.filename)
     if len(infos) > limits.max_zip_entries or sum(info.file_size for info in infos) > limits.max_zip_bytes:
         raise Beyond
     return [_entry(archive, info, parts) for info in infos]

@@ -1,7 +1,9 @@
 """The files of what is to be imported, in an order that is the same at every run, so that a position says which."""
 
+import errno
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import stat
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,8 +18,8 @@ from scp.volumes import BESIDE, stem
 def entries(paths: Sequence[Path], bounds: Bounds) -> list[Entry]:
     """All files below `paths`, numbered from 1; of a medium with a DICOMDIR those that it names.
 
-    Symbolic links inside a folder are not followed, and only regular files are taken. Raises OSError where one of
-    `paths` itself cannot be looked into.
+    Symbolic links inside a folder are not followed, and only regular files are taken; a folder that cannot be looked
+    into is UNREADABLE. Raises OSError where one of `paths` itself cannot be, or is neither a file nor a folder.
     """
     found: list[Entry] = []
     for path in paths:
@@ -26,8 +28,11 @@ def entries(paths: Sequence[Path], bounds: Bounds) -> list[Entry]:
 
 
 def files(path: Path) -> list[Entry]:
-    """The files below a path in sorted order, without positions; raises OSError."""
-    return together([_entry(file, parts) for file, parts in _files(path)])
+    """The files below a path in sorted order, without positions, and UNREADABLE the folders that are closed.
+
+    Raises OSError where the path itself cannot be looked into, or is neither a file nor a folder.
+    """
+    return together(list(_files(path)))
 
 
 def together(found: Sequence[Entry]) -> list[Entry]:
@@ -80,21 +85,38 @@ def _named(entry: Entry, bounds: Bounds) -> frozenset[Parts] | None:
         return None
 
 
-def _files(path: Path) -> Iterable[tuple[Path, Parts]]:
-    if not path.is_dir():
-        path.stat()
-        return [(path, (path.name,))]
-    return _below(path, ())
+def _files(path: Path) -> Iterator[Entry]:
+    if path.is_dir():
+        return _below(path)
+    if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
+        raise OSError(errno.EINVAL, "neither a file nor a folder")
+    return iter([_entry(path, (path.name,))])
 
 
-def _below(folder: Path, parts: Parts) -> Iterator[tuple[Path, Parts]]:
+def _below(top: Path) -> Iterator[Entry]:
+    """Depth first, and not by recursion: folders may lie deeper in one another than calls."""
+    waiting = [(top, Parts(), True)]
+    while waiting:
+        path, parts, folder = waiting.pop()
+        if not folder:
+            yield _entry(path, parts)
+            continue
+        try:
+            inside = _inside(path)
+        except OSError:
+            if path is top:
+                raise
+            yield Entry((), parts, 0, nothing, Aside.UNREADABLE)
+        else:
+            waiting += [(path / name, (*parts, name), folder) for name, folder in reversed(inside)]
+
+
+def _inside(folder: Path) -> list[tuple[str, bool]]:
+    """The names of folders and files in it, each with whether it is a folder."""
     with os.scandir(folder) as scan:
-        inside = sorted(scan, key=lambda one: one.name)
-    for one in inside:
-        if one.is_dir(follow_symlinks=False):
-            yield from _below(folder / one.name, (*parts, one.name))
-        elif one.is_file(follow_symlinks=False):
-            yield folder / one.name, (*parts, one.name)
+        found = sorted(scan, key=lambda one: one.name)
+    kinds = ((one.name, one.is_dir(follow_symlinks=False), one.is_file(follow_symlinks=False)) for one in found)
+    return [(name, is_dir) for name, is_dir, is_file in kinds if is_dir or is_file]
 
 
 def _entry(path: Path, parts: Parts) -> Entry:
@@ -102,10 +124,10 @@ def _entry(path: Path, parts: Parts) -> Entry:
 
 
 def _size(path: Path) -> int:
-    """In bytes; one that went away in this moment is told so when it is opened."""
+    """In bytes; one that went away in this moment, or may not be looked at, is told so when it is opened."""
     try:
         return path.stat().st_size
-    except FileNotFoundError:
+    except OSError:
         return 0
 
 

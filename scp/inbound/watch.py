@@ -52,6 +52,7 @@ class Watch:
     now: Callable[[], float] = time.monotonic
     seal: Callable[[str, Path, Entry, str], None] | None = None
     _seen: dict[Path, _Seen] = field(default_factory=dict, init=False)
+    _closed: int = field(default=0, init=False)
 
     def loop(self, stop: Stopping, alive: Callable[[], None]) -> None:
         """Go round until told to stop, or until the disk failed, calling `alive` each time."""
@@ -88,11 +89,18 @@ class Watch:
             _logger.error("round_failed", error=type(error).__name__)
             return []
         self._seen = {}
-        for number, entry in enumerate(found, 1):
+        self._say_closed(sum(one.aside is not None for one in found))
+        for number, entry in enumerate((one for one in found if one.aside is None), 1):
             lies = [self._lies_still(one, seen, now) for one in (entry, *entry.beside.values())]
             if all(lies):
                 still.append(entry.at(number))
         return still
+
+    def _say_closed(self, folders: int) -> None:
+        """Folders that cannot be looked into stay, and hold up none of the others; told when their number changes."""
+        if folders and folders != self._closed:
+            _logger.error("folder_unreadable", count=folders)
+        self._closed = folders
 
     def _lies_still(self, entry: Entry, seen: Mapping[Path, _Seen], now: float) -> bool:
         """Whether a file has been as it is for `settle_seconds`; writes down how it is."""

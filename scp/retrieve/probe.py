@@ -84,10 +84,15 @@ def _established(peer: Peer, sop_class: str, syntax: str) -> Association:
 
 
 def _associate(peer: Peer, sop_class: str, syntax: str) -> tuple[Association, bool]:
-    """The association, and whether the peer rejected it."""
+    """The association, and whether the peer rejected it; raises ProbeError where nobody can be asked."""
     rejections = Rejections()
-    entity = AE(ae_title=peer.calling)
-    entity.requested_contexts = [build_context(sop_class, syntax)]
-    entity.connection_timeout = entity.acse_timeout = entity.dimse_timeout = SECONDS
-    association = entity.associate(peer.host, peer.port, ae_title=peer.called, evt_handlers=[rejections.handler])
+    try:
+        entity = AE(ae_title=peer.calling)
+        entity.requested_contexts = [build_context(sop_class, syntax)]
+        entity.connection_timeout = entity.acse_timeout = entity.dimse_timeout = SECONDS
+        association = entity.associate(peer.host, peer.port, ae_title=peer.called, evt_handlers=[rejections.handler])
+    except OSError as error:
+        raise ProbeError(f"{peer.host} is no address: {error.strerror}") from None
+    except ValueError:
+        raise ProbeError(f"{peer.calling} or {peer.called} is no AE title (1-16 ASCII characters)") from None
     return association, bool(rejections)

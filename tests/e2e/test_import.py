@@ -216,6 +216,17 @@ def test_what_is_the_nodes_own_is_not_imported(idle, where):
     assert not (idle.state / "index.db").exists()
 
 
+def test_a_path_that_leads_nowhere_is_refused_in_a_sentence(idle, tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    os.mkfifo(tmp_path / "pipe")
+    said = {"loop": "Too many levels of symbolic links", "pipe": "neither a file nor a folder", "none": "No such file"}
+    for name, why in said.items():
+        done = idle.command("import", str(tmp_path / name), check=False)
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"cloakroom: what is to be imported cannot be looked into: {why}")
+    assert not idle.state.exists()
+
+
 @pytest.mark.parametrize("title", ["", "A" * 17])
 def test_a_title_that_is_none_is_refused(idle, folder, title):
     laid({"1": b""}, folder)

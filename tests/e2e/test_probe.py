@@ -53,6 +53,21 @@ def test_nobody_there(tmp_path, words):
     assert (done.returncode, "does not answer" in done.stderr) == (1, True)
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("nowhere.invalid",), "nowhere.invalid is no address"),
+        (("127.0.0.1", "--calling", "A" * 17), "is no AE title"),
+        (("--status", "http://["), "http://[ is not ready"),
+    ],
+)
+def test_what_cannot_be_asked_is_one_sentence(tmp_path, words, said):
+    done = Node(tmp_path).command("probe", *words, check=False)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_receiver_that_takes_no_images(tmp_path):
     node = Node(tmp_path, sop_classes="1.2.840.10008.5.1.4.1.1.2")
     node.start()

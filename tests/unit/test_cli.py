@@ -112,6 +112,35 @@ def test_what_a_start_would_refuse_the_check_refuses_and_makes_nothing(tmp_path,
     assert [path.name for path in tmp_path.iterdir()] == ["cloakroom.toml"]
 
 
+@pytest.mark.parametrize(
+    ("words", "named", "said"),
+    [
+        ((), "", "defaults and environment: in order"),
+        ((), "named.toml", "named.toml: in order"),
+        (("--config", "other.toml"), "named.toml", "other.toml: in order"),
+    ],
+)
+def test_the_check_names_the_file_that_was_read(tmp_path, monkeypatch, words, named, said):
+    for name in ("named.toml", "other.toml"):
+        (tmp_path / name).write_text("port = 104\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CLOAKROOM_CONFIG", named)
+    assert said in CliRunner().invoke(cli.app, ["config", "check", *words]).stdout
+
+
+def test_keys_that_cannot_be_written_are_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("")
+    done = CliRunner(env={"CLOAKROOM_STATE": "file"}).invoke(cli.app, ["keys", "init"])
+    assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("cloakroom: file/keys: cannot be made or written to: ")
+    runner = CliRunner(env={"CLOAKROOM_STATE": "state"})
+    assert runner.invoke(cli.app, ["keys", "init"]).exit_code == 0
+    recovery = (tmp_path / "state/keys/officer.pub").read_text().split()[-1]
+    done = runner.invoke(cli.app, ["keys", "escrow", "--to", recovery, "--out", "file"])
+    assert (done.exit_code, done.stderr) == (1, "cloakroom: file: cannot be made: File exists\n")
+
+
 def test_what_stands_in_brackets_is_printed_and_is_no_markup(capsys):
     listing([{"why": "no place in [bids]", "n": 1}], ["why", "n"], as_json=False, nothing="")
     record({"why": "[red] is not in [protocols]"}, as_json=False)

@@ -1,6 +1,7 @@
 """The recipe tools: coverage, one file before and after, a whole folder; no value of a patient unless asked for."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -227,6 +228,16 @@ def test_nothing_is_written_into_the_folder(file: Path) -> None:
     before = {path: path.read_bytes() for path in file.parent.rglob("*")}
     run("try", file.parent)
     assert {path: path.read_bytes() for path in file.parent.rglob("*")} == before
+
+
+@pytest.mark.parametrize("words", [("diff", "image.dcm"), ("try", ".")])
+def test_what_a_library_warns_of_is_not_shown(file: Path, words: tuple[str, str]) -> None:
+    """As people run it: warnings of libraries hold values of elements."""
+    file.write_bytes(part10.head(MR, NEEDLE, EXPLICIT) + BODY)
+    command = [sys.executable, "-m", "scp.cli", "recipe", words[0], str(file.parent / words[1])]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert NEEDLE not in done.stdout + done.stderr
+    assert "library_warning" in done.stderr
 
 
 def test_an_empty_folder_and_none(tmp_path: Path) -> None:

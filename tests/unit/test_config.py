@@ -1,5 +1,6 @@
 import json
 import os
+import socket
 import stat
 from ipaddress import ip_network
 from pathlib import Path
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 from scp.config import Config, ConfigError, Limits, PeerRule, load, prepare_process, rows
 from scp.config.fields import settings, variable
 from scp.config.file import line_of
+from scp.stop import Stop
 
 BROKEN = sorted((Path(__file__).parents[1] / "configs" / "broken").glob("*.toml"))
 
@@ -243,7 +245,7 @@ def test_every_expectation_has_its_file():
         ({"CLOAKROOM_PORT": "abc"}, 'CLOAKROOM_PORT: "abc" is not a port number (1-65535)'),
         ({"CLOAKROOM_PORT": "0"}, 'CLOAKROOM_PORT: "0" is not a port number (1-65535)'),
         ({"CLOAKROOM_PORT": ""}, 'CLOAKROOM_PORT: "" is not a port number (1-65535)'),
-        ({"CLOAKROOM_WORKERS": "1.5"}, 'CLOAKROOM_WORKERS: "1.5" is not a whole number above 0'),
+        ({"CLOAKROOM_WORKERS": "1.5"}, 'CLOAKROOM_WORKERS: "1.5" is not a whole number from 1 to 2147483647'),
         (
             {"CLOAKROOM_VISIT_QUIET_SECONDS": "nan"},
             'CLOAKROOM_VISIT_QUIET_SECONDS: "nan" is not a number of seconds above 0',
@@ -267,7 +269,7 @@ def test_every_expectation_has_its_file():
         ({"CLOAKROOM_LIMITS": "{}"}, "CLOAKROOM_LIMITS: unknown variable: did you mean CLOAKROOM_BIDS?"),
         (
             {"CLOAKROOM_LIMITS__IDLE_SECONDS": "0"},
-            'CLOAKROOM_LIMITS__IDLE_SECONDS: "0" is not a number of seconds above 0',
+            'CLOAKROOM_LIMITS__IDLE_SECONDS: "0" is not a number of seconds above 0 and at most 2147483 (24 days)',
         ),
         (
             {"CLOAKROOM_SERVICE_HOST": "10.0.0.1"},
@@ -294,6 +296,43 @@ def test_the_file_is_the_option_before_the_variable_before_the_folders_own(tmp_p
     assert load(environ={}).port == 1001
     assert load(environ=named).port == 1002
     assert load(Path("option.toml"), named).port == 1003
+
+
+@pytest.mark.parametrize("text", ["", "port = 104\n"])
+def test_the_one_of_state_and_export_that_was_given_is_told(tmp_path, text):
+    (tmp_path / "cloakroom.toml").write_text(text)
+    for name in ("STATE", "EXPORT"):
+        with pytest.raises(ConfigError, match=f"^CLOAKROOM_{name}: export and state must not"):
+            load(environ={f"CLOAKROOM_{name}": "var"})
+    (tmp_path / "cloakroom.toml").write_text(text + 'state = "var"\n')
+    with pytest.raises(ConfigError, match=f"^cloakroom.toml:{1 + bool(text)}: export and state must not"):
+        load(environ={})
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path):
+    (tmp_path / "cloakroom.toml").write_bytes(b"\xef\xbb\xbfport = 104\r\n")
+    assert load(environ={}).port == 104
+
+
+def test_a_loop_of_links_is_for_the_start_to_refuse(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    assert load(environ={"CLOAKROOM_STATE": str(tmp_path / "loop" / "state")}).state.name == "state"
+
+
+def test_a_visit_may_wait_for_years():
+    assert load(environ={"CLOAKROOM_VISIT_QUIET_SECONDS": "1e9"}).visit_quiet_seconds == 1e9
+
+
+@given(st.floats(0, 2_147_483, exclude_min=True))
+def test_a_pause_that_is_allowed_can_be_waited_for(seconds):
+    """As loops, sockets and processes wait: the time is told them in milliseconds."""
+    config = Config(steward_seconds=seconds, limits=Limits(idle_seconds=seconds))
+    stop = Stop()
+    stop.set()
+    assert stop.wait(config.steward_seconds)
+    stop.close()
+    with socket.socket() as connection:
+        connection.settimeout(config.limits.idle_seconds)
 
 
 def test_the_environment_of_the_process_is_read_by_default(monkeypatch):

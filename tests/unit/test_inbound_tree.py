@@ -3,6 +3,7 @@
 import os
 import zipfile
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from factories import mr
@@ -56,6 +57,54 @@ def test_links_and_what_is_no_file_are_passed_over(tmp_path):
     assert names(entries([inside], BOUNDS)) == ["file"]
 
 
+def test_folders_lie_as_deep_as_they_like(tmp_path):
+    deepest = tmp_path
+    try:
+        for _ in range(1200):  # more than Python calls one another, less than a path may be long
+            (deepest / "d").mkdir()
+            deepest /= "d"
+        laid({"file": b"f"}, deepest)
+        (found,) = entries([tmp_path], BOUNDS)
+        assert len(found.parts) == 1201
+        with found.open() as file:
+            assert file.read() == b"f"
+    finally:  # what clears up after tests goes down by calls too
+        (deepest / "file").unlink(missing_ok=True)
+        while deepest != tmp_path:
+            deepest.rmdir()
+            deepest = deepest.parent
+
+
+def test_a_closed_folder_is_unreadable_and_the_others_are_taken(tmp_path, monkeypatch):
+    laid({"a/1": b"1", "closed/2": b"2", "z/3": b"3"}, tmp_path)
+    asked = os.scandir
+
+    def scandir(folder):
+        """As for a user whom the folder does not let in; the tests may run as one who is let in everywhere."""
+        if folder.name == "closed":
+            raise PermissionError
+        return asked(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    found = entries([tmp_path], BOUNDS)
+    assert [(one.where, one.parts, one.aside) for one in found] == [
+        ("1", ("a", "1"), None),
+        ("2", ("closed",), Aside.UNREADABLE),
+        ("3", ("z", "3"), None),
+    ]
+    with pytest.raises(PermissionError):
+        entries([tmp_path / "a", tmp_path / "closed"], BOUNDS)
+
+
+def test_a_path_is_a_file_or_a_folder(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/null")):
+        with pytest.raises(OSError, match="neither a file nor a folder"):
+            entries([path], BOUNDS)
+    (tmp_path / "link").symlink_to(laid({"x": b"x"}, tmp_path / "folder") / "x")
+    assert names(entries([tmp_path / "link"], BOUNDS)) == ["link"]
+
+
 def test_a_path_that_is_not_there_is_said(tmp_path):
     with pytest.raises(FileNotFoundError):
         entries([tmp_path / "nowhere"], BOUNDS)
@@ -75,6 +124,17 @@ def test_of_a_medium_only_what_it_names_is_taken(tmp_path):
 def test_the_same_in_a_zip(tmp_path):
     path = packed({"CD/DICOMDIR": dicomdir(("A1",)), "CD/A1": b"1", "CD/A2": b"2", "beside": b"b"}, tmp_path / "x.zip")
     assert names(of_zip(path)) == ["CD/A1", "CD/DICOMDIR", "beside"]
+
+
+def test_an_entry_of_a_zip_may_have_no_name(tmp_path):
+    """As a NUL at its beginning leaves it."""
+    path = packed({"name": b"data", "other": b"more"}, tmp_path / "x.zip")
+    data = path.read_bytes().replace(b"name", b"\0ame")
+    found = members(BytesIO(data), ("x.zip",), Inbound())
+    assert names(found) == ["x.zip", "x.zip/other"]
+    for one, held in zip(found, (b"data", b"more"), strict=True):
+        with one.open() as file:
+            assert file.read() == held
 
 
 def test_names_are_compared_as_media_show_them(tmp_path):

@@ -1,5 +1,6 @@
 """A watched folder: when a file is taken, and where its original goes by what became of it."""
 
+import os
 import threading
 from itertools import product
 
@@ -96,6 +97,25 @@ def test_one_that_goes_away_meanwhile_is_nobodys_trouble(site):
     site.meanwhile = (site.root / "in/a").unlink
     assert site.rounds(10) == [True, True]
     assert site.files() == []
+
+
+def test_a_closed_folder_holds_up_nothing(site, monkeypatch, capsys):
+    laid({"in/a": FILE, "in/closed/b": FILE, "in/z/c": FILE}, site.root)
+    asked = os.scandir
+
+    def scandir(folder):
+        """As for a user whom the folder does not let in."""
+        if folder.name == "closed":
+            raise PermissionError
+        return asked(folder)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "scandir", scandir)
+        site.rounds(10, 10, 10)
+    assert (site.taken, site.files()) == (2, ["done/a", "done/z/c", "in/closed/b"])
+    assert capsys.readouterr().err.count("folder_unreadable") == 1
+    site.rounds(10)
+    assert site.files() == ["done/a", "done/closed/b", "done/z/c"]
 
 
 def test_what_a_copy_still_makes_is_hidden(site):

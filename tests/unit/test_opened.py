@@ -66,7 +66,9 @@ def test_the_officer_gets_a_dicom_file(sealed, key, tmp_path):
 def test_what_stands_there_is_not_overwritten(sealed, key, tmp_path):
     target = tmp_path / "original.dcm"
     target.write_bytes(b"mine")
-    assert isinstance(invoke("open", sealed, "--key", key, "--out", target).exception, FileExistsError)
+    done = invoke("open", sealed, "--key", key, "--out", target)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == f"cloakroom: {sealed.name} cannot be opened into {target}: File exists\n"
     assert target.read_bytes() == b"mine"
 
 
@@ -216,4 +218,22 @@ def test_a_release_to_nobody_is_one_sentence(sealed, key, monkeypatch):
     monkeypatch.setattr("scp.cli.quarantine.send", nobody)
     done = invoke("release", sealed, "--key", key, "--port", "9")
     assert done.exit_code == 1
-    assert "could not be sent (SendError)" in done.stderr
+    assert "could not be sent: CLOAKROOM at 127.0.0.1:9 cannot be reached" in done.stderr
+
+
+def test_a_release_under_a_title_that_is_none_is_one_sentence(sealed, key):
+    done = invoke("release", sealed, "--key", key, "--calling", "A" * 17)
+    assert done.exit_code == 1
+    assert "could not be sent (ValueError)" in done.stderr
+
+
+def test_what_a_stranger_called_an_instance_does_not_steer_the_terminal(key, tmp_path):
+    """A node seals what it cannot read, UIDs as they came and names of files as they were."""
+    quarantine = Quarantine(tmp_path / "quarantine", str(PAIR.to_public()))
+    quarantine.prepare()
+    head = {"outcome": "dicom", "sop_instance_uid": "1.2\x1b[2J\nwhy  all is well", "name": "a\udcff"}
+    quarantine.put("dicom", "x", head, [b"data"])
+    done = invoke("open", quarantine.root / "dicom" / "x.age", "--key", key, "--out", tmp_path / "out")
+    assert done.exit_code == 0
+    assert "1.2\\x1b[2J\\nwhy  all is well" in done.stdout
+    assert "a\\udcff" in done.stdout
