@@ -138,6 +138,7 @@ def _tried(plan: Plan, path: Path) -> tuple[str, str]:
     """The outcome and why: of what comes through, the labels by which its pixels are blanked."""
     try:
         sent = dry.instance(path)
+        plan.identity(sent)  # without one a node has nobody to apply the recipe for
         plan.apply(sent, dry.nobody())
         labels = [label.name for label in plan.pixels.look(sent.dataset)]
     except Failure as failure:

@@ -10,7 +10,9 @@ from scp.deidentify.decision import Decision
 from scp.deidentify.fields import Inside, Matching, Private, Repeated, Tag
 from scp.deidentify.places import General
 from scp.deidentify.policy import SHOWING
+from scp.deidentify.search import STAY
 from scp.deidentify.step import Action, Step
+from scp.deidentify.values import TEXT_VRS
 
 if TYPE_CHECKING:
     from scp.deidentify.plan import Plan
@@ -36,8 +38,8 @@ def explain(plan: "Plan", text: str) -> tuple[Decision, ...]:
         return (_decision(plan, name, step), *plan.images())
     if added := plan.added.get(tag):
         within = _decision(plan, f"{name} inside sequences", step)
-        return (_decision(plan, name, added), within, *_places(plan, tag))
-    return (_decision(plan, name, step), *_places(plan, tag))
+        return (_decision(plan, name, added), within, *_searches(plan, tag), *_places(plan, tag))
+    return (_decision(plan, name, step), *_searches(plan, tag), *_places(plan, tag))
 
 
 def _placed(plan: "Plan", text: str, named: Inside) -> Decision:
@@ -79,6 +81,21 @@ def _places(plan: "Plan", tag: Tag) -> list[Decision]:
     """What lines say of an attribute in single places."""
     lines = [one.step for one in plan.places.lines if one.tag == tag]
     return [_decision(plan, step.rule.name, step) for step in lines if step.rule]
+
+
+def _searches(plan: "Plan", tag: int) -> list[Decision]:
+    """What becomes of a text that is kept where it holds a value that the recipe looks for."""
+    step, attribute = plan.decisions.get(tag), dictionary.find(tag)
+    if (
+        step is None
+        or attribute is None
+        or step.action is not Action.KEEP
+        or tag in STAY
+        or attribute.vrs[0] not in TEXT_VRS
+    ):
+        return []
+    name = dictionary.write(tag)
+    return [_decision(plan, f"{name} with one of {one.rule.name}", one.step(attribute)) for one in plan.searches]
 
 
 def _decision(plan: "Plan", name: str, step: Step | None) -> Decision:

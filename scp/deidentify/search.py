@@ -19,7 +19,7 @@ from scp.dictionary import Attribute
 from scp.table import Element, find
 
 _SEARCHED = frozenset({*TEXT_VRS, "UN"})
-_STAY = frozenset({0x00080005, 0x00080016, 0x00080018})
+STAY = frozenset({0x00080005, 0x00080016, 0x00080018})
 """SpecificCharacterSet and the UIDs without which there is no object."""
 
 
@@ -41,7 +41,7 @@ def tables(of_plan: Tables, searches: Sequence[Search], original: Original) -> T
     for search in searches:
         values = set(_values(search.needles, texts, original))
         for element, text in texts:
-            if values and element.tag not in _STAY and any(value in text for value in values):
+            if values and element.tag not in STAY and any(value in text for value in values):
                 _decide(element, search, public)
                 for key in [key for key in private if (key[0], key[2]) == (element.tag >> 16, element.tag & 0xFF)]:
                     del private[key]

@@ -232,6 +232,29 @@ def test_the_jitter_of_deid_moves_by_days_and_years(
     assert made(plan, subject, explicit(0x00080020, "DA", "20250303")).text(0x00080020) == moved
 
 
+# What explain says of values
+
+
+@pytest.mark.parametrize(("verb", "action"), [("REMOVE", "removed"), ("BLANK", "kept without value"),
+                                              ("REPLACE", "replaced")])  # fmt: skip
+def test_explain_says_what_becomes_of_what_holds_a_value(
+    written: Writes, subject: Subject, verb: str, action: str
+) -> None:
+    line = f"{verb} values:who{' X' if verb == 'REPLACE' else ''}"
+    plan = compiled(written(f"REMOVE PatientName\n{line}", "%values who\nFIELD PatientName\n"))
+    kept, held = plan.explain("ImageComments")
+    assert (kept.attribute, kept.action) == ("(0020,4000) ImageComments", "kept as sent")
+    assert (held.attribute, held.action, held.text) == (
+        "(0020,4000) ImageComments with one of values:who",
+        action,
+        line,
+    )
+    sent = explicit(NAME, "PN", "DOE^JOHN"), explicit(COMMENTS, "LT", "of DOE^JOHN")
+    assert b"DOE" not in bytes(made(plan, subject, *sent).data)
+    for alone in ("PatientName", "SOPInstanceUID", "SOPClassUID", "Rows", "ReferencedImageSequence"):
+        assert len(plan.explain(alone)) == 1, alone
+
+
 # Layers and reasons
 
 

@@ -161,6 +161,17 @@ def test_damaged_file_meta_information_is_one_more_reason(file: Path, sent: byte
     assert "QZNEEDLE" not in result.output
 
 
+@pytest.mark.parametrize("tag", [0x00100020, 0x0020000D])
+def test_what_no_node_would_take_does_not_come_through(file: Path, tag: int) -> None:
+    vr = "LO" if tag == 0x00100020 else "UI"
+    file.with_name("nobody.dcm").write_bytes(part10.head(MR, UID, EXPLICIT) + image(explicit(tag, vr, "")))
+    result = run("try", file.parent, "--recipe", "basic", "--json")
+    assert result.exit_code == 1
+    found = {row["outcome"]: (row["files"], row["why"]) for row in rows(result)}
+    assert found["unidentified"] == (1, "PatientID or StudyInstanceUID is missing or empty")
+    assert found["de-identified"] == (1, "")
+
+
 def test_a_file_that_is_no_dicom_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text(f"notes on {NEEDLE}" * 40)
