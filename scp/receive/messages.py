@@ -167,6 +167,7 @@ def encode(context_id: int, command_set: bytes, max_pdu_bytes: int) -> bytes:
     room = max_pdu_bytes - _PDV_HEADER.size if max_pdu_bytes else len(command_set)
     if len(command_set) <= room:
         return _WHOLE.pack(PDU.DATA, 0, 6 + len(command_set), 2 + len(command_set), context_id, _ALL) + command_set
+    room = max(room & ~1, 1)  # an even number of bytes (PS3.8 E.1), but for a peer that has no room for two
     parts = []
     for start in range(0, len(command_set), room):
         part = command_set[start : start + room]

@@ -28,6 +28,7 @@ class Watched(Generic[_Made]):
         self._make = make
         self._lock = threading.Lock()
         self._stamps = self._look()
+        self._told: tuple[_Stamp, ...] | None = None
         self._made = make()
 
     def get(self) -> _Made:
@@ -35,17 +36,20 @@ class Watched(Generic[_Made]):
         with self._lock:
             stamps = self._look()
             if stamps != self._stamps:
-                self._stamps = stamps
-                self._renew()
+                self._renew(stamps)
             return self._made
 
-    def _renew(self) -> None:
+    def _renew(self, stamps: tuple[_Stamp, ...]) -> None:
+        """What is refused is looked at again with each question: it may be the disk or a lack of descriptors only."""
         names = [path.name for path in self._paths]
         try:
             self._made = self._make()
         except SecretFileError as error:
-            _logger.error("files_refused", file=" ".join(names), why=str(error))
+            if stamps != self._told:
+                self._told = stamps
+                _logger.error("files_refused", file=" ".join(names), why=str(error))
         else:
+            self._stamps, self._told = stamps, None
             _logger.info("files_renewed", file=" ".join(names))
 
     def _look(self) -> tuple[_Stamp, ...]:

@@ -140,9 +140,7 @@ class Worker:
         poll, rest = eager, 0.0
         while True:
             self._beat()
-            while self._renewals:
-                renewal = (self._renewals.popleft(),)
-                threading.Thread(target=self._change, args=renewal, name="renew", daemon=True).start()
+            self._see_to_renewals()
             ready = [fd for fd, _ in poll.poll((rest or BEAT_SECONDS) * 1000)]
             if self._wake_read in ready:
                 return
@@ -150,6 +148,15 @@ class Worker:
                 time.sleep(YIELD_SECONDS)
             rest = max((self._accept(self._entrances[fd]) for fd in ready), default=0.0)
             poll = patient if rest else eager
+
+    def _see_to_renewals(self) -> None:
+        try:
+            while self._renewals:
+                renewal = (self._renewals[0],)
+                threading.Thread(target=self._change, args=renewal, name="renew", daemon=True).start()
+                self._renewals.popleft()
+        except RuntimeError:  # no thread to be had just now: it is tried again, and nobody's association ends for it
+            _logger.error("renew_failed", slot=self._slot, reason="threads")
 
     def _change(self, renew: "Callable[[FrontDoor], FrontDoor]") -> None:
         """Beside the accepting thread, which is not to wait for it."""

@@ -68,9 +68,11 @@ class _Server(ThreadingMixIn, TCPServer):
         """One connection, given up when it takes too long."""
         deadline = Timer(DEADLINE_SECONDS, _hang_up, [request])
         deadline.daemon = True
-        deadline.start()
         try:
+            deadline.start()
             super().process_request_thread(request, client_address)
+        except RuntimeError:  # no thread to be had for the deadline, and without one nobody is served
+            self.shutdown_request(request)
         finally:
             deadline.cancel()
             self._room.release()

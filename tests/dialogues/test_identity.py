@@ -1,12 +1,14 @@
 """User identity and SOP class extended negotiation, as a stranger may send them."""
 
 import base64
+import errno
 import io
 import struct
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -268,6 +270,21 @@ def test_a_new_password_holds_without_a_restart(users: Callable[..., Users], pas
     assert checking.check(new) is None
     passwords.write_text("ward7\n")
     assert checking.check(new) is None, "a file that cannot be read leaves the old in force"
+
+
+def test_a_file_that_could_not_be_read_for_a_moment_is_read_the_next_time(
+    users: Callable[..., Users], passwords: Path, told: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever was taken out of it must not stay in because there was no descriptor left just then."""
+    checking = users()
+    old = Claim(2, wants_answer=False, primary=b"ward7", secondary=b"pass word")
+    passwords.write_text(line("ward8", "pass word"))
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_text", Mock(side_effect=OSError(errno.EMFILE, "Too many open files")))
+        assert [checking.check(old) for _ in range(3)] == [None] * 3
+    assert checking.check(old) is Rejection.USER_IDENTITY
+    assert told.getvalue().count('"event": "files_refused"') == 1, "told once, not with each connection"
+    assert told.getvalue().count('"event": "files_renewed"') == 1
 
 
 def test_a_file_that_was_refused_for_its_mode_holds_once_that_is_put_right(

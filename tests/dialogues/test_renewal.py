@@ -5,7 +5,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
-from peer import EXPLICIT, MR, RELEASE_RQ, Node, associate, context
+import pytest
+from peer import EXPLICIT, MR, PATIENCE, RELEASE_RQ, Node, associate, context
 from running import wait
 
 from scp.outcome import Rejection
@@ -57,6 +58,27 @@ def test_several_are_taken_one_after_the_other(node: Callable[..., Node]) -> Non
     wait(lambda: id(spoken.worker.door) not in map(id, seen), "the last one stands")
     assert seen[0] is first
     assert len({id(door) for door in seen}) == 5
+
+
+def test_where_no_thread_can_be_had_the_worker_goes_on_and_it_is_tried_again(
+    node: Callable[..., Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoken = node()
+    start, refused = threading.Thread.start, threading.Event()
+
+    def full(thread: threading.Thread) -> None:
+        if thread.name == "renew" and not refused.is_set():
+            refused.set()
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", full)
+    spoken.worker.renew(closed)
+    assert refused.wait(PATIENCE)
+    before = spoken.worker.door
+    wait(lambda: spoken.worker.door is not before or not spoken.thread.is_alive(), "it is tried again")
+    assert spoken.thread.is_alive()
+    assert not comes_in(spoken)
 
 
 def test_a_signal_handler_may_ask_while_its_thread_starts_another(node: Callable[..., Node]) -> None:

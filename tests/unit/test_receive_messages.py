@@ -93,6 +93,7 @@ def test_what_we_send_is_what_pynetdicom_reads(uid: bytes, max_pdu: int, context
     while stream:
         length = int.from_bytes(stream[2:6], "big")
         assert not max_pdu or length <= max_pdu
+        assert max_pdu == 7 or not length & 1, "a fragment of an odd number of bytes (PS3.8 E.1)"
         part = P_DATA_TF()
         part.decode(stream[: 6 + length])
         assert not whole

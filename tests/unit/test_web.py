@@ -256,6 +256,17 @@ def test_room_is_given_back_where_no_thread_can_be_had(address, logged, monkeypa
     assert logged.getvalue().count("request_failed") == server.CONNECTIONS + 1
 
 
+def test_room_is_given_back_where_no_thread_can_be_had_for_the_deadline(address, monkeypatch):
+    def exhausted(_timer):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(server.Timer, "start", exhausted)
+        for _ in range(server.CONNECTIONS + 1):
+            assert raw(address, b"") == b""
+    assert get(address, "/healthz")[0] == 200
+
+
 def test_a_silent_connection_is_given_up(pages, monkeypatch):
     monkeypatch.setattr(server, "DEADLINE_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as listener:
