@@ -34,7 +34,7 @@ from scp.recovery import Recovered, Recovery
 from scp.steward.steward import Steward
 from scp.store import keys
 from scp.store.belonging import claim
-from scp.store.files import sync_folder
+from scp.store.files import FOLDER_MODE, sync_folder
 from scp.store.quarantine import Quarantine
 from scp.store.staging import Staging
 
@@ -217,7 +217,10 @@ def layout_of(config: Config) -> Layout:
 
 def _make(folder: Path) -> None:
     try:
-        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        new = not folder.exists()
+        folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        if new:
+            folder.chmod(FOLDER_MODE)  # whatever the umask; one that stood there is its maker's
         if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
             raise PermissionError
     except OSError as error:
