@@ -34,10 +34,12 @@ from scp.recovery import Recovered, Recovery
 from scp.steward.steward import Steward
 from scp.store import keys
 from scp.store.belonging import claim
+from scp.store.files import FOLDER_MODE, sync_folder
 from scp.store.quarantine import Quarantine
 from scp.store.staging import Staging
 
 _LOCK_SECONDS = 5.0
+_SEVERAL = "recipe.renewed"
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -81,6 +83,7 @@ def prepare(config: Config) -> Node:
         with walks.no_instance(config.state):
             recovered = recover(config, index, held.officer)
         index.set_recipe(plan.name)
+        (config.state / _SEVERAL).unlink(missing_ok=True)
     finally:
         linkage.close()
         index.close()
@@ -98,7 +101,19 @@ def recover(config: Config, index: Index, officer: str) -> Recovered:
     quarantine.prepare()
     publisher = handover.publisher(config, layout_of(config), index)
     handover.resume(config, index, bounds(config))
-    return Recovery(config.export, index, quarantine, publisher, index.recipe(), bounds(config)).run()
+    recipe = None if (config.state / _SEVERAL).exists() else index.recipe()
+    return Recovery(config.export, index, quarantine, publisher, recipe, bounds(config)).run()
+
+
+def renew(config: Config) -> None:
+    """Write down, before it is so, that what has no row may be by another recipe than the index names; raises OSError.
+
+    The next start, which cannot tell which, adopts nothing then.
+    """
+    mark = config.state / _SEVERAL
+    if not mark.exists():
+        mark.touch(mode=0o600)
+        sync_folder(config.state)
 
 
 def recipe_of(config: Config) -> Plan:
@@ -202,7 +217,10 @@ def layout_of(config: Config) -> Layout:
 
 def _make(folder: Path) -> None:
     try:
-        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        new = not folder.exists()
+        folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        if new:
+            folder.chmod(FOLDER_MODE)  # whatever the umask; one that stood there is its maker's
         if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
             raise PermissionError
     except OSError as error:

@@ -100,6 +100,8 @@ def _walking(config: Config) -> Iterator[Intake]:
     try:
         index.open(identifier := linkage.open())
         node = build.Node(config, held, build.recipe_of(config), layout, identifier, (), -1)
+        if node.plan.name != index.recipe():  # a node that runs beside has another one
+            build.renew(config)
         intake = build.intake(node, declare(), index)
         try:
             yield intake

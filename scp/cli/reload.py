@@ -27,7 +27,9 @@ class Current:
         try:
             settings = load(self._path)
             plan = build.recipe_of(settings)
-        except (ConfigError, RecipeError, ValueError) as error:
+            if plan.name != self.node.plan.name:
+                build.renew(self.node.config)
+        except (ConfigError, RecipeError, ValueError, OSError) as error:
             _logger.error("recipe_refused", why=str(error), recipe=self.node.plan.digest[:16])
             return False
         config = self.node.config.model_copy(update={name: getattr(settings, name) for name in _RENEWED})

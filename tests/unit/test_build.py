@@ -1,4 +1,5 @@
 import os
+import stat
 
 import pytest
 from doubles import metrics
@@ -33,6 +34,18 @@ def test_the_first_start_makes_keys_folders_and_databases(node, config):
     assert config.index_path.exists()
     assert config.linkage_path.exists()
     assert (config.export / ".tmp").is_dir()
+
+
+@pytest.mark.parametrize("umask", [0o077, 0o027, 0])
+def test_folders_are_open_to_the_group_whatever_the_umask(config, umask):
+    config.state.mkdir(mode=0o700)
+    before = os.umask(umask)
+    try:
+        os.close(build.prepare(config).lock)
+    finally:
+        os.umask(before)
+    modes = [stat.S_IMODE(folder.stat().st_mode) for folder in (config.export, config.export / ".tmp", config.state)]
+    assert modes == [0o750, 0o750, 0o700]
 
 
 def test_the_bounds_of_a_data_set_are_the_configured_ones(tmp_path):

@@ -1,5 +1,6 @@
 """A start after a bad end: what is adopted, what is sealed, what is finished, what is told as lost."""
 
+import errno
 import hashlib
 import json
 import os
@@ -17,9 +18,10 @@ from typer.testing import CliRunner
 from visiting import approve
 from writing import writing
 
-from scp import build, cli, log
+from scp import build, cli, log, upkeep
 from scp.bounds import Bounds
 from scp.cli import verify
+from scp.cli.reload import Current
 from scp.config import Config
 from scp.db.index import Delivery, Index
 from scp.outcome import Failure, Outcome
@@ -99,6 +101,46 @@ def test_what_was_adopted_and_comes_again_with_other_content_conflicts(config, i
     start(config)
     other = mr(SOPInstanceUID="2.25.1", InstanceNumber="1", PixelData=b"\7" * 32)
     assert push(config, other) == [Outcome.CONFLICTING]
+
+
+def test_nothing_is_adopted_after_a_recipe_was_read_again(config, index, tmp_path):
+    current = Current(start(config), tmp_path / "cloakroom.toml")
+    (tmp_path / "cloakroom.toml").write_text(f'recipe = "{config.recipe}"\n')
+    assert current.renew()
+    assert not (config.state / "recipe.renewed").exists(), "it is the same"
+    (tmp_path / "cloakroom.toml").write_text('recipe = "basic"\n')
+    assert current.renew()
+    intake = build.intake(current.node, metrics(), index)
+    assert intake.take(arrival(unlike(1))) is Outcome.STORED
+    forget(index)
+    recovered = start(config).recovered
+    assert (recovered.adopted, recovered.sealed) == (0, 1), "the index names the recipe of the start"
+    assert push(config, unlike(1)) == [Outcome.STORED]
+    forget(index)
+    assert start(config).recovered.adopted == 1, "one recipe alone again"
+
+
+def test_nothing_is_adopted_after_an_import_with_another_recipe_beside_a_node(config, index):
+    node = build.prepare(config)
+    try:
+        with upkeep.importing(config.model_copy(update={"recipe": "basic"})) as intake:
+            assert intake.take(arrival(unlike(1))) is Outcome.STORED
+    finally:
+        os.close(node.lock)
+    forget(index)
+    recovered = start(config).recovered
+    assert (recovered.adopted, recovered.sealed) == (0, 1)
+
+
+def test_a_recipe_that_cannot_be_written_down_as_new_is_refused(config, tmp_path, monkeypatch):
+    def full(_path, **_options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    current = Current(node := start(config), tmp_path / "cloakroom.toml")
+    (tmp_path / "cloakroom.toml").write_text('recipe = "basic"\n')
+    monkeypatch.setattr("pathlib.Path.touch", full)
+    assert not current.renew()
+    assert current.node is node
 
 
 def test_nothing_is_adopted_when_nobody_knows_the_recipe(config, index):
