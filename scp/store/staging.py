@@ -20,6 +20,8 @@ STAGING = ".tmp"
 MARK = ".node"
 """Whose export folder it is (scp/store/belonging.py)."""
 LOCK = ".publishing"
+_UNNAMED = 0o700
+"""The mode of a folder whose own name nobody has made durable yet."""
 
 _logger = log.get("store")
 
@@ -76,6 +78,8 @@ class Staging:
         with answerable("the visit's staging folder"):
             descriptor = self._open(folder)
         try:
+            with answerable("the visit's staging folder"):
+                self._name(descriptor)
             fcntl.flock(descriptor, fcntl.LOCK_SH)
             yield descriptor
         finally:
@@ -140,7 +144,10 @@ class Staging:
                 return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
             except FileNotFoundError:
                 with suppress(FileExistsError):
-                    made = self.root / folder
-                    made.mkdir()
-                    made.chmod(FOLDER_MODE)  # whatever the umask
-                    sync_folder(self.root)
+                    (self.root / folder).mkdir(_UNNAMED)
+
+    def _name(self, folder: int) -> None:
+        """Make the folder's own name durable; its mode says that it is, also of one that another process has made."""
+        if os.fstat(folder).st_mode & 0o777 != FOLDER_MODE:
+            sync_folder(self.root)
+            os.fchmod(folder, FOLDER_MODE)

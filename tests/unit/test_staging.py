@@ -1,3 +1,4 @@
+import errno
 import os
 import stat
 import subprocess
@@ -32,6 +33,33 @@ def test_the_folder_is_made_once_and_closed_to_the_world(staging):
     with staging.adding("7-1"), staging.adding("7-1"):
         pass
     assert stat.S_IMODE((staging.root / "7-1").stat().st_mode) == 0o750
+
+
+def test_a_folder_found_before_its_maker_synced_its_name_is_synced_by_who_found_it(staging, monkeypatch):
+    """Else what is stored in it could be acknowledged, and gone with the whole folder after a power cut."""
+    synced = []
+    monkeypatch.setattr(module, "sync_folder", synced.append)
+    (staging.root / "100000000000-1").mkdir(0o700)  # its maker is between the two calls, or died there
+    with staging.adding("100000000000-1"):
+        assert synced == [staging.root]
+    with staging.adding("100000000000-1"):
+        assert synced == [staging.root]  # once is enough, for whoever comes next
+    with staging.adding("100000000000-2"):
+        assert synced == [staging.root] * 2
+    assert stat.S_IMODE((staging.root / "100000000000-1").stat().st_mode) == 0o750
+
+
+def test_a_folder_whose_name_cannot_be_made_durable_takes_nothing(staging, monkeypatch):
+    def fail(_path):
+        raise OSError(errno.EIO, "made up")
+
+    before = descriptors()
+    monkeypatch.setattr(module, "sync_folder", fail)
+    for _ in range(2):  # the second one finds the folder, and it is no better
+        with pytest.raises(Failure) as caught, staging.adding("100000000000-1"):
+            pytest.fail("it was opened")
+        assert caught.value.outcome is Outcome.STORAGE_FAULT
+    assert descriptors() == before
 
 
 def test_nobody_publishes_while_somebody_adds(staging):
