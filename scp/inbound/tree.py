@@ -46,10 +46,11 @@ def together(found: Sequence[Entry]) -> list[Entry]:
     return [volumes.get(one.parts, one) for one in found if one.parts in by_parts]
 
 
-def selected(found: Sequence[Entry], bounds: Bounds) -> list[Entry]:
+def selected(found: Sequence[Entry], bounds: Bounds, *, whole: bool = False) -> list[Entry]:
     """Without what lies beside the files that a DICOMDIR above them names; what it names in vain is MISSING.
 
-    The nearest DICOMDIR decides. One that cannot be read names nothing, so everything below it is taken.
+    The nearest DICOMDIR decides. One that cannot be read names nothing, so everything below it is taken; with `whole`
+    everything is, whatever it names.
     """
     kept: list[Entry] = []
     named: dict[Parts, frozenset[Parts] | None] = {}
@@ -63,6 +64,8 @@ def selected(found: Sequence[Entry], bounds: Bounds) -> list[Entry]:
             kept.append(one)
         elif parts in (named[base] or ()):
             there[base].add(parts)
+            kept.append(one)
+        elif whole:
             kept.append(one)
     for base, seen in there.items():
         missing = sorted((named[base] or frozenset()) - seen)
