@@ -38,12 +38,13 @@ def files(path: Path) -> list[Entry]:
 def together(found: Sequence[Entry]) -> list[Entry]:
     """The same with each volume's sidecar and tables at it: they are one, and taken with it."""
     by_parts = {one.parts: one for one in found}
-    volumes: dict[Parts, Entry] = {}
+    volumes: dict[Parts, Mapping[str, Entry]] = {}
     for one in found:
-        if name := stem(one.parts[-1]):
+        if (name := stem(one.parts[-1])) and one.parts not in volumes:  # a ZIP may have a name twice
             beside = {suffix: by_parts.pop((*one.parts[:-1], name + suffix), None) for suffix in BESIDE}
-            volumes[one.parts] = replace(one, beside={suffix: of for suffix, of in beside.items() if of is not None})
-    return [volumes.get(one.parts, one) for one in found if one.parts in by_parts]
+            volumes[one.parts] = {suffix: of for suffix, of in beside.items() if of is not None}
+    left = (one for one in found if one.parts in by_parts)
+    return [replace(one, beside=volumes[one.parts]) if one.parts in volumes else one for one in left]
 
 
 def selected(found: Sequence[Entry], bounds: Bounds, *, whole: bool = False) -> list[Entry]:
