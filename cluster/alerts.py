@@ -175,7 +175,8 @@ ALERTS: Final = (
             "`cloakroom verify` names each: a visit and a file name, no patient.",
             "Is the export folder the right one, and its disk mounted? Is something beside the node moving files?",
             "Bring the files back from the Data Factory's copy or a backup, then restart the node, which looks again.",
-            "A re-send alone is answered `unchanged`. Restore older databases (docs/how-to/restore.md), then re-send.",
+            "Have the PACS send it again: what is lost is stored anew, as what came late (docs/recovery.md).",
+            "Of a published visit whose whole folder is gone, a re-send is `unchanged`: first docs/how-to/restore.md.",
         ),
     ),
 )  # fmt: skip

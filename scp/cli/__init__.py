@@ -5,6 +5,7 @@ the recipe or a database is not as it must be, and nothing was started or change
 """
 
 import sys
+from io import TextIOWrapper
 
 import typer
 
@@ -105,6 +106,8 @@ def _root(
 
 def main() -> None:
     """Run the command line; what is refused is one sentence on stderr and exit code 2."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: a terminal may not have every character
     try:
         app()
     except REFUSALS as error:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from scp import build, handover, walks
-from scp.cli.output import NOT_FOUND, ConfigOption, JsonOption, listing, refuse
+from scp.cli.output import NOT_FOUND, ConfigOption, JsonOption, listing, record, refuse
 from scp.cli.visit import Visit, checked_reason, index_of
 from scp.config import Config, load
 from scp.db.moves import UnmovableError
@@ -59,7 +59,10 @@ def split(
             listing([one._asdict() for one in moving.studies(visit)], Study._fields, as_json=as_json, nothing="")
             return
         number, count = moving.split(visit, study, reason)
-    typer.echo(f"split {number} off {visit}: {count} instances")
+    if as_json:
+        record({"scan_research_id": number, "split_off": visit, "instances": count}, as_json=True)
+    else:
+        typer.echo(f"split {number} off {visit}: {count} instances")
 
 
 @contextmanager

@@ -50,6 +50,8 @@ def record(fields: Mapping[str, Any], *, as_json: bool) -> None:
         typer.echo(json.dumps(fields, indent=2))
         return
     table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(overflow="fold")
+    table.add_column(overflow="fold")  # a path or a number is broken rather than cut
     for name, value in fields.items():
         shown = ", ".join(f"{key} {inner}" for key, inner in value.items()) if isinstance(value, dict) else value
         shown = "; ".join(shown) if isinstance(shown, list) else shown

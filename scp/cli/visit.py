@@ -130,7 +130,7 @@ def report(
             html.write_text(told, encoding="utf-8")
         except OSError as error:
             raise refuse(f"{html}: cannot be written: {error.strerror}", NOT_FOUND) from None
-        typer.echo(f"wrote {html}")
+        record({"wrote": str(html)}, as_json=True) if as_json else typer.echo(f"wrote {html}")
         return
     _print_report({**found, "checked_at": when(found["checked_at"])}, as_json=as_json)
 

@@ -49,8 +49,11 @@ class Import:
     inbound: Inbound = field(default_factory=Inbound)
     take_volume: Callable[[Volume], Outcome] | None = None
 
-    def answers(self, entry: Entry) -> Iterator[Answer]:
-        """What became of a file, or of each entry of a ZIP; what cannot be read to its end leaves nothing behind."""
+    def answers(self, entry: Entry, *, whole: bool = False) -> Iterator[Answer]:
+        """What became of a file, or of each entry of a ZIP; what cannot be read to its end leaves nothing behind.
+
+        With `whole` a DICOMDIR in a ZIP leaves nothing out: for those who put the ZIP away afterwards.
+        """
         if entry.aside is not None:
             yield Answer(entry, entry.aside)
             return
@@ -61,20 +64,20 @@ class Import:
             with entry.open() as file:
                 start = upto(file, part10.MOST)
                 if len(entry.position) == 1 and start.startswith(archive.SIGNATURES):
-                    yield from self._unpacked(entry, file)
+                    yield from self._unpacked(entry, file, whole=whole)
                 else:
                     yield Answer(entry, self._taken(entry, start, file))
         except archive.DAMAGED:
             yield Answer(entry, Aside.UNREADABLE)
 
-    def _unpacked(self, entry: Entry, file: BinaryIO) -> Iterator[Answer]:
+    def _unpacked(self, entry: Entry, file: BinaryIO, *, whole: bool) -> Iterator[Answer]:
         """A ZIP within a ZIP is none: it is what nobody knows."""
         try:
             members = archive.members(file, entry.parts, self.inbound)
         except archive.Beyond:
             yield Answer(entry, Aside.TOO_LARGE)
             return
-        for number, member in enumerate(selected(together(members), self.bounds), 1):
+        for number, member in enumerate(selected(together(members), self.bounds, whole=whole), 1):
             yield from self.answers(member.at(*entry.position, number))
 
     def _taken(self, entry: Entry, start: bytes, file: BinaryIO) -> Outcome | Aside:

@@ -38,18 +38,20 @@ def files(path: Path) -> list[Entry]:
 def together(found: Sequence[Entry]) -> list[Entry]:
     """The same with each volume's sidecar and tables at it: they are one, and taken with it."""
     by_parts = {one.parts: one for one in found}
-    volumes: dict[Parts, Entry] = {}
+    volumes: dict[Parts, Mapping[str, Entry]] = {}
     for one in found:
-        if name := stem(one.parts[-1]):
+        if (name := stem(one.parts[-1])) and one.parts not in volumes:  # a ZIP may have a name twice
             beside = {suffix: by_parts.pop((*one.parts[:-1], name + suffix), None) for suffix in BESIDE}
-            volumes[one.parts] = replace(one, beside={suffix: of for suffix, of in beside.items() if of is not None})
-    return [volumes.get(one.parts, one) for one in found if one.parts in by_parts]
+            volumes[one.parts] = {suffix: of for suffix, of in beside.items() if of is not None}
+    left = (one for one in found if one.parts in by_parts)
+    return [replace(one, beside=volumes[one.parts]) if one.parts in volumes else one for one in left]
 
 
-def selected(found: Sequence[Entry], bounds: Bounds) -> list[Entry]:
+def selected(found: Sequence[Entry], bounds: Bounds, *, whole: bool = False) -> list[Entry]:
     """Without what lies beside the files that a DICOMDIR above them names; what it names in vain is MISSING.
 
-    The nearest DICOMDIR decides. One that cannot be read names nothing, so everything below it is taken.
+    The nearest DICOMDIR decides. One that cannot be read names nothing, so everything below it is taken; with `whole`
+    everything is, whatever it names.
     """
     kept: list[Entry] = []
     named: dict[Parts, frozenset[Parts] | None] = {}
@@ -63,6 +65,8 @@ def selected(found: Sequence[Entry], bounds: Bounds) -> list[Entry]:
             kept.append(one)
         elif parts in (named[base] or ()):
             there[base].add(parts)
+            kept.append(one)
+        elif whole:
             kept.append(one)
     for base, seen in there.items():
         missing = sorted((named[base] or frozenset()) - seen)

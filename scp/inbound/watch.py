@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from scp import log
-from scp.inbound.entry import Aside, Entry
+from scp.inbound.entry import Aside, Entry, Parts
 from scp.inbound.run import Answer, Import
 from scp.inbound.tree import files
 from scp.outcome import Failure, Outcome
@@ -23,6 +23,7 @@ from scp.stop import Stopping
 IN, DONE, REFUSED, UNKNOWN = Path("in"), Path("done"), Path("quarantine/dicom"), Path("quarantine/unknown")
 _AGAIN: Final = frozenset({Outcome.OUT_OF_RESOURCES, Outcome.STORAGE_FAULT, Outcome.FAILED})
 _NOTHING: Final = frozenset({Aside.UNKNOWN})
+_LONGEST: Final = 255  # bytes of a name
 
 _logger = log.get("inbound")
 
@@ -67,7 +68,7 @@ class Watch:
             if stop is not None and stop.is_set():
                 break
             alive()
-            answers = list(self.run.answers(entry))
+            answers = list(self.run.answers(entry, whole=True))
             results = {answer.result for answer in answers}
             if Outcome.STORAGE_FAULT in results:
                 return False
@@ -138,7 +139,7 @@ class Watch:
             elif self.seal:
                 self.seal(where.name, path, entry, why)
             else:
-                _move(path, self.root.joinpath(where, *entry.parts))
+                _move(path, self.root / where, entry.parts)
         except OSError as error:
             _logger.error("file_not_moved", error=type(error).__name__)
 
@@ -174,14 +175,39 @@ def _look(path: Path) -> tuple[int, int] | None:
     return found.st_size, found.st_mtime_ns
 
 
-def _move(path: Path, target: Path) -> None:
-    """Under its own name, or with a random ending where that is taken: nothing is ever overwritten."""
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+def _move(path: Path, root: Path, names: Parts) -> None:
+    """Below `root` under its own names, or with a random ending where one is taken: nothing is ever overwritten."""
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = root
+    for name in names[:-1]:
+        folder = _folder(folder, name)
+    target = folder / names[-1]
     while True:
         try:
             os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
         except FileExistsError:
-            target = target.with_name(f"{target.name}.{secrets.token_hex(4)}")
+            target = folder / _other(names[-1])
         else:
-            path.replace(target)
-            return
+            break
+    try:
+        path.replace(target)
+    except OSError:
+        target.unlink()  # which is empty: it only kept the name
+        raise
+
+
+def _folder(above: Path, name: str) -> Path:
+    """One to move into, made where it is missing."""
+    folder = above / name
+    while not folder.is_dir():
+        try:
+            folder.mkdir(mode=0o700)
+        except FileExistsError:
+            folder = above / _other(name)
+    return folder
+
+
+def _other(name: str) -> str:
+    """The same with a random ending, no longer than a name may be."""
+    ending = f".{secrets.token_hex(4)}"
+    return os.fsdecode(os.fsencode(name)[: _LONGEST - len(ending)]) + ending

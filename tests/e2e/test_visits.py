@@ -77,7 +77,8 @@ def test_nothing_is_published_before_a_person_has_seen_it(node, tmp_path):
     assert states(node, number)[-4:] == ["held", "approved", "publishing", "published"]
     assert "three slices are enough" in node.command("visit", "show", number).stdout
     assert "data:image/png" in page.read_text()
-    node.command("visit", "report", number, "--html", str(page))  # from the export tree now
+    told = node.command("visit", "report", number, "--html", str(page), "--json")  # from the export tree now
+    assert json.loads(told.stdout) == {"wrote": str(page)}
     assert "data:image/png" in page.read_text()
 
 

@@ -1,6 +1,7 @@
 """The command line without a node: help, documentation, refusals."""
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -126,6 +127,25 @@ def test_the_check_names_the_file_that_was_read(tmp_path, monkeypatch, words, na
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CLOAKROOM_CONFIG", named)
     assert said in CliRunner().invoke(cli.app, ["config", "check", *words]).stdout
+
+
+@pytest.mark.parametrize("wide", ["20", "80"])
+def test_a_narrow_terminal_cuts_nothing_off(monkeypatch, capsys, wide):
+    path = "/var/lib/" + "x" * 120
+    monkeypatch.setenv("COLUMNS", wide)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # which rich takes for a terminal
+    record({"file": path, "free bytes": 398_118_463_232}, as_json=False)
+    said = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    assert said.count("x") == 120
+    assert "398118463232" in re.sub(r"[^0-9]", "", said)
+    assert "…" not in said
+
+
+def test_a_terminal_without_utf_8_ends_nothing():
+    command = [sys.executable, "-m", "scp.cli", "config", "show"]
+    environ = {"PYTHONIOENCODING": "latin-1", "CLOAKROOM_VARIABLES": '{"A": "\u00fc\u2013"}'}
+    done = subprocess.run(command, env=environ, capture_output=True, check=True, timeout=60)
+    assert b'"A": "\xfc\\u2013"' in done.stdout
 
 
 def test_keys_that_cannot_be_written_are_one_sentence(tmp_path, monkeypatch):

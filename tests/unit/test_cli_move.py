@@ -55,6 +55,13 @@ def test_a_split_lists_the_studies_and_takes_one(house):
     assert house.state(Delivery(visit, 1)) is State.RECEIVING
 
 
+def test_a_split_speaks_json_too(house):
+    visit, _one, two = grouped(house, "day")
+    done = ask("split", visit, "--study", house.left_as(two), "--json")
+    number = house.linkage.resolve(two).scan_research_id
+    assert json.loads(done.stdout) == {"scan_research_id": number, "split_off": visit, "instances": 1}
+
+
 def test_a_study_is_given_as_often_as_there_are_such(house):
     visit, one, two = grouped(house, "day")
     three = replace(one, study_uid="1.2.826.99.3")

@@ -16,7 +16,7 @@ from scp.config import Inbound
 from scp.inbound import Aside, entries
 from scp.inbound.archive import DAMAGED, Beyond, members
 from scp.inbound.media import named, plain
-from scp.inbound.tree import selected
+from scp.inbound.tree import selected, together
 
 BOUNDS = Bounds()
 NAME = st.text("ABC019_", min_size=1, max_size=8)
@@ -135,6 +135,14 @@ def test_an_entry_of_a_zip_may_have_no_name(tmp_path):
     for one, held in zip(found, (b"data", b"more"), strict=True):
         with one.open() as file:
             assert file.read() == held
+
+
+def test_a_volume_whose_name_stands_twice_in_a_zip_is_two(tmp_path):
+    path = packed({"a.nii": b"first", "b.nii": b"second", "a.json": b"{}"}, tmp_path / "x.zip")
+    data = path.read_bytes().replace(b"b.nii", b"a.nii")
+    found = together(members(BytesIO(data), (), Inbound()))
+    assert [(one.parts, list(one.beside)) for one in found] == [(("a.nii",), [".json"])] * 2
+    assert {one.open().read() for one in found} == {b"first", b"second"}
 
 
 def test_names_are_compared_as_media_show_them(tmp_path):

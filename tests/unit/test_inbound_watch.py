@@ -1,8 +1,10 @@
 """A watched folder: when a file is taken, and where its original goes by what became of it."""
 
+import errno
 import os
 import threading
 from itertools import product
+from pathlib import Path
 
 import pytest
 from factories import mr
@@ -116,6 +118,48 @@ def test_a_closed_folder_holds_up_nothing(site, monkeypatch, capsys):
     assert capsys.readouterr().err.count("folder_unreadable") == 1
     site.rounds(10)
     assert site.files() == ["done/a", "done/closed/b", "done/z/c"]
+
+
+def test_a_name_that_is_taken_keeps_nothing_in_the_folder(site):
+    """By a file where a folder is to be, by a folder where a file is to be, and where no longer name may be."""
+    long = "n" * 255
+    laid({"done/a": b"", "done/b/c": b"", f"done/{long}": b"", "done/d/e": b""}, site.root)
+    laid({"in/a/1": FILE, "in/a/2": FILE, "in/b": FILE, f"in/{long}": FILE, "in/d/e": FILE}, site.root)
+    site.rounds(10, 10, 10)
+    assert site.taken == 5
+    assert not [name for name in site.files() if name.startswith("in/")]
+    kept = [path for path in (site.root / DONE).rglob("*") if path.is_file() and path.read_bytes() == FILE]
+    assert len(kept) == 5
+    assert all((site.root / name).read_bytes() == b"" for name in ("done/a", "done/b/c", f"done/{long}", "done/d/e"))
+    assert sorted(path.name for path in kept if path.parent.name.startswith("a.")) == ["1", "2"]
+
+
+def test_what_cannot_be_moved_leaves_no_name_behind(site, monkeypatch):
+    """As where `done/` is another disk."""
+    laid({"in/a": FILE}, site.root)
+
+    def refuse(*_args):
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", refuse)
+        site.rounds(10, 10, 10)
+    assert site.files() == ["in/a"]
+    site.rounds(10)
+    assert site.files() == ["done/a"]
+
+
+@pytest.mark.parametrize("after", ["keep", "remove"])
+def test_what_a_dicomdir_in_a_zip_does_not_name_is_not_lost_with_the_zip(tmp_path, after):
+    """Here each is asked by itself; of a medium that is imported only what it names is taken."""
+    site = Site(tmp_path, after)
+    packed({"DICOMDIR": dicomdir(("A",)), "A": FILE, "B": FILE}, tmp_path / "in/x.zip")
+    packed({"DICOMDIR": dicomdir(("A",)), "A": FILE, "README": b"read me"}, tmp_path / "in/y.zip")
+    packed({"DICOMDIR": dicomdir(("A",), ("LOST",)), "A": FILE}, tmp_path / "in/z.zip")
+    site.rounds(10)
+    assert site.taken == 4
+    kept = ["done/x.zip", "done/y.zip"] if after == "keep" else ["done/y.zip"]
+    assert site.files() == [*kept, "quarantine/dicom/z.zip"]
 
 
 def test_what_a_copy_still_makes_is_hidden(site):
