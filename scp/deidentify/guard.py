@@ -29,6 +29,10 @@ _LETTERS = frozenset(b"abcdefghijklmnopqrstuvwxyz")
 _ALPHANUMERIC = _LETTERS | frozenset(b"0123456789")
 _WITHIN_NUMBERS = b"\0 -/_"  # not what parts values, or makes fractions of them
 _WITHIN_WORDS = bytes(one for one in SEPARATORS if chr(one).isprintable() or chr(one) in "\0\t\n\f\r")
+_MANY = 1_024
+"""So many different values to look for are no patient's any more; nearly all instances have less than a hundred."""
+_MOST = 1 << 32
+"""Bytes that are looked through for one after the other: some seconds."""
 _IS_NONE = bytes(one not in SEPARATORS for one in range(0x100))
 
 
@@ -58,7 +62,13 @@ class Guard:
         return arrange(needles.spelled(self.kinds, original, sent))
 
     def hold(self, output: bytes, start: int, sought: Sequence[Sought]) -> None:
-        """As `check`, against what was collected already. What is a date is none of the other things."""
+        """As `check`, against what was collected already. What is a date is none of the other things.
+
+        Raises Failure NOT_DEIDENTIFIED where so much would have to be looked for that nobody else were served.
+        """
+        many = sum(len(roots) for each in sought for roots in each)
+        if many > _MANY and many * len(output) > _MOST:
+            raise Failure(Outcome.NOT_DEIDENTIFIED, "too many different values to be looked for in so much")
         text = Text(output)
         self._recent.shapes = self._recent.shapes.kept()
         table = _Table(output, start, self._recent.shapes)

@@ -318,6 +318,20 @@ def test_spellings_are_remembered_from_one_instance_to_the_next_and_no_longer(mo
     assert taken_apart[3:] == [yamada, yamada]
 
 
+def test_what_nobody_could_look_through_in_time_does_not_leave(lax: Plan) -> None:
+    """One instance, made for that, would keep a worker busy for minutes; many names, or much text, alone do not."""
+    names = sequence(0x00081110, *(explicit(0x00081050, "PN", f"QW{n}ERTZ^A{n}B") for n in range(3_000)))
+    short, long = comment("nothing of it"), explicit(COMMENTS, "UT", "nothing of it " * 150_000)
+    assert not refusal(lax, names, short)
+    assert not refusal(lax, NAME, long)
+    failure = failed(lax, instance(image(names, long)))
+    assert failure is not None
+    assert (failure.outcome, failure.why) == (
+        Outcome.NOT_DEIDENTIFIED,
+        "too many different values to be looked for in so much",
+    )
+
+
 def test_a_thread_knows_nothing_of_what_another_one_saw() -> None:
     guard = PLANS["research-mri"]._guard
     original = Original(instance(explicit(0x00100010, "PN", "QWERTZ^ANNA ")).dataset, SUBJECT, {})
