@@ -56,13 +56,20 @@ class Publisher:
             if self.index.state(delivery) != State.PUBLISHING.label:
                 return None
             target = PurePosixPath(path)
-            if not (self.export / target).exists():  # nothing was seen of it yet, so it need not go to a past day
+            if not self._is_seen(delivery, target):  # so it need not go to a past day, nor to one that was closed
                 target = self.layout(delivery.scan_research_id, self.today())
                 if is_closed(self.export / target.parent):
                     return None
                 self.index.begin_publishing(delivery, str(target))
             self._move(delivery, target)
         return target
+
+    def _is_seen(self, delivery: Delivery, path: PurePosixPath) -> bool:
+        """Whether any of it stands in the tree; a folder that was there before has its marker until something joins."""
+        target, source = self.export / path, self.staging.root / delivery.folder
+        if not (target / READY).exists():
+            return target.exists()
+        return not any((source / name).exists() for name in self.index.names(delivery))
 
     def _settle(self, folder: Path, delivery: Delivery) -> None:
         """Nothing unindexed goes out, and nothing is deleted: files never acknowledged are set aside.
