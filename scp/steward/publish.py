@@ -1,7 +1,7 @@
 """Handing a visit over: one atomic rename into the export tree, then `.ready`; every step can be taken up again."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
@@ -116,14 +116,28 @@ def is_closed(day: Path) -> bool:
     return (day / READY).exists()
 
 
-def close_day(export: Path, staging: Staging, day: PurePosixPath, group: int = OWN) -> bool:
+class HalfADayError(ValueError):
+    """A day cannot be closed while a visit stands in it by half; its text is one sentence."""
+
+
+def close_day(
+    export: Path,
+    staging: Staging,
+    day: PurePosixPath,
+    group: int = OWN,
+    begun: Callable[[], Iterable[str | None]] = tuple,
+) -> bool:
     """Write a day's marker while nothing is being published; False where there is no such day, which stays so.
 
-    Raises Failure when the disk will not.
+    `begun` says where everything goes whose publication was begun and has not ended. Raises HalfADayError where that
+    is in the day and not whole, for a crash or a full disk, and Failure when the disk will not.
     """
     with staging.alone(), answerable("a day's marker"):
         if not (export / day).is_dir():
             return False
+        for path in (PurePosixPath(each) for each in begun() if each):
+            if path.parent == day and (export / path).exists() and not (export / path / READY).exists():
+                raise HalfADayError(f"visit {path.name} stands in it by half; the node finishes that, then try again")
         _write_ready(export / day, group)
     return True
 
