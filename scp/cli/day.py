@@ -1,14 +1,17 @@
 """`cloakroom day`: saying that nothing more comes to a day's folder."""
 
 from datetime import datetime
+from pathlib import PurePosixPath
 from typing import Annotated
 
 import typer
 
 from scp import build, handover
 from scp.cli.output import NOT_FOUND, ConfigOption, refuse
-from scp.config import load
-from scp.steward.publish import close_day
+from scp.config import Config, load
+from scp.db.index import Index
+from scp.state import State
+from scp.steward.publish import HalfADayError, close_day
 from scp.store.staging import Staging
 
 app = typer.Typer(help="Days of the export tree.", no_args_is_help=True)
@@ -34,6 +37,19 @@ def close(
         raise refuse("the layout flat has no days", NOT_FOUND)
     if not settings.index_path.exists():
         raise refuse(f"{settings.index_path}: no node has run here yet", NOT_FOUND)
-    if not close_day(settings.export, Staging(settings.export), folder, handover.group_of(settings)):
+    try:
+        closed = _closed(settings, folder)
+    except HalfADayError as error:
+        raise refuse(str(error), NOT_FOUND) from None
+    if not closed:
         raise refuse(f"nothing was published on {day:%Y-%m-%d}: there is no {settings.export / folder}", NOT_FOUND)
     typer.echo(f"closed {settings.export / folder}")
+
+
+def _closed(settings: Config, folder: PurePosixPath) -> bool:
+    index = Index(settings.index_path)
+
+    def begun() -> list[str | None]:
+        return [entry.path for entry in index.in_state(State.PUBLISHING)]
+
+    return close_day(settings.export, Staging(settings.export), folder, handover.group_of(settings), begun)

@@ -36,7 +36,7 @@ def catalog(visit: Visit, where: Surroundings) -> None:
     with answerable("the table of visits"):
         make_folder(path.parent)
         with _alone(path.parent):
-            lines = _lines(path.read_text("utf-8")) if path.exists() else {}
+            lines = _lines(path) if path.exists() else {}
             lines[visit.scan_research_id] = _line(visit, header)
             _write(path, lines, where.group)
         if where.group != OWN:
@@ -57,7 +57,7 @@ def forget(scan_research_id: str, where: Surroundings, _aside: Aside) -> None:
 
 
 def _forget(scan_research_id: str, path: Path, where: Surroundings) -> None:
-    lines = _lines(path.read_text("utf-8"))
+    lines = _lines(path)
     if lines.pop(scan_research_id, None) is None:
         return
     if lines:
@@ -104,6 +104,7 @@ def _years(age: str) -> str:
     return str(int(found[1]) // _IN_A_YEAR[found[2]]) if found else ""
 
 
-def _lines(text: str) -> dict[str, list[str]]:
-    rows = list(csv.reader(io.StringIO(text)))
+def _lines(path: Path) -> dict[str, list[str]]:
+    """The lines of visits; whoever opened the table elsewhere may have saved it in another encoding."""
+    rows = list(csv.reader(io.StringIO(path.read_text("utf-8", "replace"))))
     return {row[1]: row for row in rows[1:] if len(row) == len(COLUMNS)}

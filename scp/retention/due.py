@@ -11,7 +11,8 @@ from scp.db.index import Delivery, Index
 from scp.state import State
 
 DAY = 86_400.0
-_PAPER = re.compile(r"([1-9][0-9]+)-([1-9][0-9]*)\.(?:json|sha256)")
+_PAPER = re.compile(r"\.?[1-9][0-9]+-[1-9][0-9]*\.(?:json|sha256)(?:\.[0-9]+)?")
+"""Whole, or as one that was killed while it wrote it left it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def due(config: Config, index: Index, expiry: Expiry, now: float) -> list[Due]:
 
 def delivery_of(name: str) -> Delivery:
     """The delivery that a staging folder, a report or a manifest is named after."""
-    visit, _, number = name.partition(".")[0].rpartition("-")
+    visit, _, number = name.removeprefix(".").partition(".")[0].rpartition("-")
     return Delivery(visit, int(number))
 
 

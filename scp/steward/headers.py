@@ -1,13 +1,14 @@
 """What the gates read of a visit: a few attributes of each file, as text, whatever stands in them."""
 
 import re
+import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pydicom
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.tag import Tag
 
 from scp.outcome import Failure, Outcome
@@ -20,6 +21,11 @@ KEYWORDS = (
     "BitsAllocated", "BitsStored", "HighBit", "EchoTime", "TemporalPositionIdentifier",
 )  # fmt: skip
 _TAGS = {Tag(keyword): keyword for keyword in KEYWORDS}
+_BROKEN = (
+    OSError, InvalidDicomError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError,
+    EOFError, MemoryError, BytesLengthException, struct.error,
+)  # fmt: skip
+"""What pydicom raises over a file that a disk has spoilt, in whatever place: one file must not end the steward."""
 _DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _LARGEST = 1e12
 """No place, size or count is larger; DS can say 9E999, with which nothing can be reckoned."""
@@ -46,16 +52,19 @@ class Header:
 def read(path: Path) -> Header:
     """The header of one de-identified file; raises Failure when the disk does not give it, or it is no DICOM file."""
     try:
-        dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS))
-    except (OSError, InvalidDicomError) as error:
+        return Header(path.name, _found(pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS))))
+    except _BROKEN as error:
         raise Failure(Outcome.STORAGE_FAULT, f"a stored file cannot be read ({type(error).__name__})") from error
+
+
+def _found(dataset: pydicom.Dataset) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for tag, keyword in _TAGS.items():
         if tag in dataset:
             element: Any = dataset.get_item(tag)  # as it was read: no value is converted, so none can be wrong
             if texts := _texts(element.VR, element.value):
                 found[keyword] = texts
-    return Header(path.name, found)
+    return found
 
 
 def of_visit(folder: Path, files: Iterable[str]) -> tuple[Header, ...]:

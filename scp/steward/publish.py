@@ -1,7 +1,7 @@
 """Handing a visit over: one atomic rename into the export tree, then `.ready`; every step can be taken up again."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
@@ -56,13 +56,20 @@ class Publisher:
             if self.index.state(delivery) != State.PUBLISHING.label:
                 return None
             target = PurePosixPath(path)
-            if not (self.export / target).exists():  # nothing was seen of it yet, so it need not go to a past day
+            if not self._is_seen(delivery, target):  # so it need not go to a past day, nor to one that was closed
                 target = self.layout(delivery.scan_research_id, self.today())
                 if is_closed(self.export / target.parent):
                     return None
                 self.index.begin_publishing(delivery, str(target))
             self._move(delivery, target)
         return target
+
+    def _is_seen(self, delivery: Delivery, path: PurePosixPath) -> bool:
+        """Whether any of it stands in the tree; a folder that was there before has its marker until something joins."""
+        target, source = self.export / path, self.staging.root / delivery.folder
+        if not (target / READY).exists():
+            return target.exists()
+        return not any((source / name).exists() for name in self.index.names(delivery))
 
     def _settle(self, folder: Path, delivery: Delivery) -> None:
         """Nothing unindexed goes out, and nothing is deleted: files never acknowledged are set aside.
@@ -109,14 +116,28 @@ def is_closed(day: Path) -> bool:
     return (day / READY).exists()
 
 
-def close_day(export: Path, staging: Staging, day: PurePosixPath, group: int = OWN) -> bool:
+class HalfADayError(ValueError):
+    """A day cannot be closed while a visit stands in it by half; its text is one sentence."""
+
+
+def close_day(
+    export: Path,
+    staging: Staging,
+    day: PurePosixPath,
+    group: int = OWN,
+    begun: Callable[[], Iterable[str | None]] = tuple,
+) -> bool:
     """Write a day's marker while nothing is being published; False where there is no such day, which stays so.
 
-    Raises Failure when the disk will not.
+    `begun` says where everything goes whose publication was begun and has not ended. Raises HalfADayError where that
+    is in the day and not whole, for a crash or a full disk, and Failure when the disk will not.
     """
     with staging.alone(), answerable("a day's marker"):
         if not (export / day).is_dir():
             return False
+        for path in (PurePosixPath(each) for each in begun() if each):
+            if path.parent == day and (export / path).exists() and not (export / path / READY).exists():
+                raise HalfADayError(f"visit {path.name} stands in it by half; the node finishes that, then try again")
         _write_ready(export / day, group)
     return True
 

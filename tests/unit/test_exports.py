@@ -21,7 +21,7 @@ from visiting import image
 from scp import log, metrics
 from scp.config.kinds import Exports
 from scp.db.exports import FIRST_RETRY_SECONDS, MOST_TRIES, Ledger
-from scp.exports import EXPORTS, ExportError, Surroundings, Visit
+from scp.exports import EXPORTS, REMOVALS, ExportError, Surroundings, Visit
 from scp.exports.exporter import Exporter
 from scp.outcome import Failure, Outcome
 from scp.verify import Audit
@@ -61,6 +61,18 @@ def test_the_catalog_has_a_line_for_each_visit_of_the_day(house):
     house.ledger.again("catalog", VISIT)
     house.exporter.round()
     assert len(house.table()) == 2
+
+
+def test_a_table_that_somebody_saved_in_another_encoding_holds_nothing_up(house):
+    house.publish()
+    house.exporter.round()
+    table = house.config.export / "EHR" / DAY / "mri_visits.csv"
+    table.write_bytes(table.read_bytes() + "Zürich,1,,\n".encode("latin-1"))
+    house.publish(visit=OTHER)
+    assert house.exporter.round() == 2
+    assert {VISIT, OTHER} <= {row["VISIT_ID"] for row in house.table()}
+    REMOVALS["catalog"](VISIT, house.where, lambda _folder: None)
+    assert VISIT not in {row["VISIT_ID"] for row in house.table()}
 
 
 def test_what_headers_do_not_say_is_empty(house):

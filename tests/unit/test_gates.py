@@ -1,12 +1,14 @@
 """Each gate on made headers, in both directions; every gate is documented, weighed and counted."""
 
 import re
+import warnings
+from contextlib import suppress
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
 from doubles import VISIT
-from hypothesis import given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from visiting import encoded, header
 
@@ -269,6 +271,30 @@ def test_a_file_that_cannot_be_read_is_a_failure_of_the_disk(tmp_path):
     for name in ("a.dcm", "b.dcm"):
         with pytest.raises(Failure, match="a stored file cannot be read"):
             headers.read(tmp_path / name)
+
+
+WHOLE = encoded(header(1))
+_HEAD = len(WHOLE) - 64
+
+
+@settings(max_examples=300, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(132, _HEAD), st.integers(0, 255)), max_size=8), st.integers(0, len(WHOLE)))
+@example([], 142)  # these three raised what nobody caught
+@example([], 153)
+@example([(137, 0x55)], len(WHOLE))
+def test_a_file_that_a_disk_has_spoilt_is_a_failure_or_is_read(tmp_path, changes, length):
+    """One that raised anything else would end the steward, at each of its starts, and with it all publishing."""
+    spoilt = bytearray(WHOLE)
+    for at, value in changes:
+        spoilt[at] = value
+    path = tmp_path / "a.dcm"
+    path.write_bytes(spoilt[:length])
+    with warnings.catch_warnings(), suppress(Failure):
+        warnings.simplefilter("ignore")  # pydicom says much of such files
+        found = headers.read(path)
+        assert set(found.values) <= set(headers.KEYWORDS)
+        for gate in set(GATES) - {"dcm2niix"}:
+            assert {file for one in GATES[gate](Candidate(tmp_path, (found, found))) for file in one.files} <= {"a.dcm"}
 
 
 def test_what_weighs_nothing_is_not_asked(visit):

@@ -241,6 +241,31 @@ def test_late_instances_that_nobody_saw_join_no_day_that_was_closed_since(publis
     assert dataclasses.replace(publisher, today=lambda: NEXT_DAY).resume(joining, str(PLACE)) == NEXT_PLACE
 
 
+@pytest.mark.parametrize("moment", ["publish.unmarked", "publish.joining", "publish.shown"])
+def test_a_day_is_not_closed_over_a_visit_that_stands_there_by_half(publisher, joining, monkeypatch, moment):
+    """The Data Factory would take it as it is, and never again."""
+
+    def died(point):
+        if point == moment:
+            raise Crash
+
+    with monkeypatch.context() as patch, suppress(Crash):
+        patch.setattr(publish.faults, "point", died)
+        publisher.resume(joining, str(PLACE))
+
+    def begun():
+        return [entry.path for entry in publisher.index.in_state(State.PUBLISHING)]
+
+    def close():
+        return close_day(publisher.export, publisher.staging, PLACE.parent, begun=begun)
+
+    with pytest.raises(publish.HalfADayError, match=f"visit {VISIT} stands in it by half"):
+        close()
+    assert str(PLACE.parent / ".ready") not in tree(publisher.export)
+    publisher.resume(joining, str(PLACE))
+    assert close()
+
+
 @pytest.mark.parametrize("moment", ["publish.unmarked", "publish.joining", "publish.shown", "publish.marked"])
 def test_late_instances_that_began_to_join_end_where_they_began(publisher, joining, monkeypatch, moment):
     """Half of them in one folder and half in another would be two visits, neither of them whole."""

@@ -1,6 +1,7 @@
 """Retention of sealed originals, reports and manifests; and the steward's daily turn."""
 
 import os
+from pathlib import Path
 
 import pytest
 from doubles import VISIT
@@ -11,6 +12,7 @@ from scp import retention
 from scp.outcome import Failure, Outcome
 from scp.retention import daily
 from scp.state import State
+from scp.steward import report
 from scp.steward.steward import Steward
 from scp.walks import expiring
 
@@ -90,6 +92,27 @@ def test_reports_and_manifests_go_by_their_own_time(keeping):
     assert house.run() == [("manifest", f"{VISIT}-1.sha256", "")]
     assert house.papers() == house.audit() == []
     assert house.state(house.index.of_visit(VISIT)[0].delivery) is State.PUBLISHED
+
+
+def test_what_a_killed_one_left_of_a_report_goes_as_the_report_does(keeping, monkeypatch):
+    house = keeping({"reports_days": 10, "manifests_days": 20})
+    house.publish(VISIT)
+
+    def killed(_path, _target):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        for folder, name in ((house.config.reports, "json"), (house.config.manifests, "sha256")):
+            with pytest.raises(KeyboardInterrupt):
+                report.write(folder / f"{VISIT}-1.{name}", b"T1 MPRAGE")
+    papers_written(house, house.now)
+    assert len(house.papers()) == 4
+    house.days(10)
+    assert len(house.run()) == 2
+    house.days(10)
+    assert len(house.run()) == 2
+    assert house.papers() == house.audit() == []
 
 
 def test_a_report_that_somebody_has_to_decide_by_stays(house):
