@@ -48,7 +48,7 @@ ALERTS: Final = (
             "`a disk is filled up`: see CloakroomDiskLow. `the index does not answer`: look at the disk of `state`.",
             "`a disk can only be read`: so it turns after an error; see the kernel's log, check it, mount it again.",
             "`the export folder is not there`: mount it; no restart is needed.",
-            "`no worker serves`: the log says `child_died` with the reason.",
+            "`no worker serves`: the log says `child_died`, or `child_not_started`, with the reason.",
             "`cannot be written to`: `cloakroom doctor` names the process; let it go on (SIGCONT) or end it.",
         ),
     ),
@@ -134,6 +134,7 @@ ALERTS: Final = (
         (
             "The steward's log lines say which folder cannot be moved or written.",
             "Usually the export volume is read-only or full, or somebody else owns a folder below DICOM/.",
+            "`publishing_waits`: `cloakroom doctor` names who keeps the lock; let it go on (SIGCONT) or end it.",
         ),
     ),
     Alert(
