@@ -154,10 +154,10 @@ def _promise(medians: Medians) -> str:
 
 def _share(medians: Medians, cell: str, bare: str, peers: Sequence[str]) -> Iterator[str]:
     rate, cpu = (medians.get((cell, bare, measure), 0.0) for measure in ("rate", "cpu"))
-    yield f"{_short(rate)} ({cpu:.2f})"
+    yield f"{_short(rate)} ({cpu:.2f})" if rate else "not measured"
     for peer in peers:
         others = [medians.get((cell, peer, measure), 0.0) for measure in ("rate", "cpu")]
-        yield f"{rate / others[0]:.2f} ({cpu / others[1]:.2f})" if all(others) else ""
+        yield f"{rate / others[0]:.2f} ({cpu / others[1]:.2f})" if rate and all(others) else ""
 
 
 def _memories(medians: Medians) -> list[tuple[str, ...]]:

@@ -292,6 +292,11 @@ def test_the_page_says_what_the_promise_alone_takes(tmp_path, monkeypatch):
     row = "1200 (0.60) | 2.40 (2.40) | 0.30 (0.30) | 2000 (1.00) | 4.00 (4.00) | 0.50 (0.50)"
     assert f"| MR, raw sender, 1 association | {row} | 3000 (1.50) | 0.75 (0.75) |" in page
     assert "the bare promise" not in page[page.index("## Throughput") : page.index("## The bare promise")]
+    del medians["mr-1", "promise-logged", "rate"], medians["mr-1", "promise-logged", "cpu"]
+    found = kept.Kept([["machine", "made up"]])
+    found.renew(medians, [], {}, "today")
+    report.write(tmp_path, found, 5, quick=False)
+    assert "| 0.30 (0.30) | not measured |  |  | 3000 (1.50) |" in (tmp_path / "performance.md").read_text("utf-8")
     report.write(tmp_path, kept.Kept([["machine", "made up"]]), 5, quick=False)
     assert "## The bare promise" not in (tmp_path / "performance.md").read_text("utf-8")
 
