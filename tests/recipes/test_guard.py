@@ -319,7 +319,7 @@ def test_spellings_are_remembered_from_one_instance_to_the_next_and_no_longer(mo
 
 
 def test_what_nobody_could_look_through_in_time_does_not_leave(lax: Plan) -> None:
-    """One instance, made for that, would keep a worker busy for minutes; many names, or much text, alone do not."""
+    """One instance, made for that, would keep a worker busy at will; many names, or much text, alone do not."""
     names = sequence(0x00081110, *(explicit(0x00081050, "PN", f"QW{n}ERTZ^A{n}B") for n in range(3_000)))
     short, long = comment("nothing of it"), explicit(COMMENTS, "UT", "nothing of it " * 150_000)
     assert not refusal(lax, names, short)
