@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Protocol
 
-_LONGEST_POLL: Final = 2**31 - 1  # milliseconds that poll(2) takes, a C int
+LONGEST_POLL: Final = 2**31 - 1  # milliseconds that poll(2) takes, a C int
 
 
 def renewing(renew: Callable[[], None]) -> None:
@@ -53,7 +53,7 @@ class Stop:
         """Whether it was said, waiting so many seconds for it, 24 days at most."""
         poll = select.poll()  # of its own, for no two threads may ask one at a time
         poll.register(self._fd, select.POLLIN)
-        return bool(poll.poll(min(timeout * 1000, _LONGEST_POLL)))
+        return bool(poll.poll(min(timeout * 1000, LONGEST_POLL)))
 
     def close(self) -> None:
         """Give the descriptor back; a process that ends need not."""

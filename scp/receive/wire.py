@@ -12,6 +12,8 @@ from enum import IntEnum
 from math import inf
 from typing import TYPE_CHECKING, Final
 
+from scp.stop import LONGEST_POLL
+
 if TYPE_CHECKING:
     from scp.config import Limits
     from scp.receive.drain import Drain
@@ -23,7 +25,6 @@ GRACE_SECONDS: Final = 1.0  # how long a leaving worker waits for an association
 LINGER_SECONDS: Final = 1.0
 LINGER_BYTES: Final = 1024 * 1024
 SCRAP_BYTES: Final = 8 * 1024
-_LONGEST_POLL: Final = 2**31 - 1
 _HEADER: Final = struct.Struct(">BxI")
 _WANT_READ: Final = (BlockingIOError, ssl.SSLWantReadError)
 _WANT_WRITE: Final = (BlockingIOError, ssl.SSLWantWriteError)
@@ -253,4 +254,4 @@ def _sooner(due: float, limit: str, until: float) -> tuple[float, str]:
 
 def _milliseconds(seconds: float) -> int | None:
     """For poll(2), whose time is a C int: 24 days at most, after which whoever waits looks again."""
-    return None if seconds == inf else min(math.ceil(seconds * 1000), _LONGEST_POLL)
+    return None if seconds == inf else min(math.ceil(seconds * 1000), LONGEST_POLL)

@@ -241,9 +241,8 @@ def test_late_instances_that_nobody_saw_join_no_day_that_was_closed_since(publis
     assert dataclasses.replace(publisher, today=lambda: NEXT_DAY).resume(joining, str(PLACE)) == NEXT_PLACE
 
 
-@pytest.mark.parametrize("moment", ["publish.unmarked", "publish.joining", "publish.shown"])
-def test_a_day_is_not_closed_over_a_visit_that_stands_there_by_half(publisher, joining, monkeypatch, moment):
-    """The Data Factory would take it as it is, and never again."""
+def half_done(publisher, joining, monkeypatch, moment):
+    """The joining, which ends at the failpoint as if the node died there."""
 
     def died(point):
         if point == moment:
@@ -252,6 +251,12 @@ def test_a_day_is_not_closed_over_a_visit_that_stands_there_by_half(publisher, j
     with monkeypatch.context() as patch, suppress(Crash):
         patch.setattr(publish.faults, "point", died)
         publisher.resume(joining, str(PLACE))
+
+
+@pytest.mark.parametrize("moment", ["publish.unmarked", "publish.joining", "publish.shown"])
+def test_a_day_is_not_closed_over_a_visit_that_stands_there_by_half(publisher, joining, monkeypatch, moment):
+    """The Data Factory would take it as it is, and never again."""
+    half_done(publisher, joining, monkeypatch, moment)
 
     def begun():
         return [entry.path for entry in publisher.index.in_state(State.PUBLISHING)]
@@ -269,14 +274,7 @@ def test_a_day_is_not_closed_over_a_visit_that_stands_there_by_half(publisher, j
 @pytest.mark.parametrize("moment", ["publish.unmarked", "publish.joining", "publish.shown", "publish.marked"])
 def test_late_instances_that_began_to_join_end_where_they_began(publisher, joining, monkeypatch, moment):
     """Half of them in one folder and half in another would be two visits, neither of them whole."""
-
-    def died(point):
-        if point == moment:
-            raise Crash
-
-    with monkeypatch.context() as patch, suppress(Crash):
-        patch.setattr(publish.faults, "point", died)
-        publisher.resume(joining, str(PLACE))
+    half_done(publisher, joining, monkeypatch, moment)
     tomorrow = dataclasses.replace(publisher, today=lambda: NEXT_DAY)
     assert tomorrow.resume(joining, str(PLACE)) == PLACE
     assert tree(publisher.export) == visit_tree("1.dcm", "2.dcm")
